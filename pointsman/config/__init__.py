@@ -1,0 +1,1 @@
+"""The one configuration file of a mesh: its schema, its loading, and the prices that it may leave out."""

@@ -1,0 +1,131 @@
+"""The models as the router knows them: the file's values, completed from genai-prices where it leaves them out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pointsman.config.load import ConfigError, LoadedConfig, Problem
+from pointsman.config.prices import ListPrice, look_up
+from pointsman.config.schema import CapabilityName, ModelSection, PriceSection
+
+# Where genai-prices knows no context size either.
+DEFAULT_MAX_OUTPUT_TOKENS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Micros of a US dollar per million tokens."""
+
+    input_micros_per_mtok: int
+    output_micros_per_mtok: int
+    cache_read_micros_per_mtok: int
+    cache_write_micros_per_mtok: int
+
+    def cost_micros(
+        self, input_tokens: int, output_tokens: int, cache_read_tokens: int = 0, cache_write_tokens: int = 0
+    ) -> int:
+        """What these tokens cost, rounded up; `input_tokens` includes the cached ones."""
+        plain = max(0, input_tokens - cache_read_tokens - cache_write_tokens)
+        total = (
+            plain * self.input_micros_per_mtok
+            + output_tokens * self.output_micros_per_mtok
+            + cache_read_tokens * self.cache_read_micros_per_mtok
+            + cache_write_tokens * self.cache_write_micros_per_mtok
+        )
+        return -(-total // 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model, complete. `quality` as in the configuration; times in seconds, rates in tokens per second."""
+
+    provider: str
+    name: str
+    capabilities: frozenset[CapabilityName]
+    context_tokens: int
+    max_output_tokens: int
+    price: Price
+    quality: float
+    quality_by_intent: Mapping[str, float]
+    first_token_s: float
+    tokens_per_second: float
+
+    @property
+    def reference(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.name}"
+
+
+def complete_models(config: LoadedConfig) -> tuple[Model, ...]:
+    """Completes every model; raises ConfigError that names each field which nobody knows."""
+    wanting = {_list_reference(config, m) for m in config.mesh.models if m.price is None or m.context_tokens is None}
+    known = look_up(sorted(wanting))
+    models, problems = [], []
+    for index, section in enumerate(config.mesh.models):
+        found = known.get(_list_reference(config, section))
+        problems += [
+            Problem(
+                0,
+                f"models.{index}.{field}",
+                f"expected a value; genai-prices knows none for {section.provider}/{section.model}",
+            )
+            for field in _missing(section, found)
+        ]
+        if not _missing(section, found):
+            models.append(_complete(section, found))
+    if problems:
+        raise ConfigError(config.path, problems)
+    return tuple(models)
+
+
+def _list_reference(config: LoadedConfig, section: ModelSection) -> str:
+    if section.priced_as:
+        return section.priced_as
+    kind = config.mesh.providers[section.provider].kind
+    family = {"openai_http": "openai", "anthropic_http": "anthropic"}.get(kind, section.provider)
+    # A provider named as genai-prices names it (google, groq, deepseek...) is looked up under that name.
+    return f"{family if section.provider in ('openai', 'anthropic') else section.provider}/{section.model}"
+
+
+def _missing(section: ModelSection, found: ListPrice | None) -> list[str]:
+    missing = []
+    if section.price is None and found is None:
+        missing.append("price")
+    if section.context_tokens is None and (found is None or found.context_tokens is None):
+        missing.append("context_tokens")
+    return missing
+
+
+def _complete(section: ModelSection, found: ListPrice | None) -> Model:
+    context = section.context_tokens or (found.context_tokens if found else None)
+    price = section.price or (_as_section(found) if found else None)
+    assert context is not None and price is not None
+    return Model(
+        provider=section.provider,
+        name=section.model,
+        capabilities=section.capabilities,
+        context_tokens=context,
+        max_output_tokens=section.max_output_tokens or min(DEFAULT_MAX_OUTPUT_TOKENS, context),
+        price=_micros(price),
+        quality=section.quality,
+        quality_by_intent=dict(section.quality_by_intent),
+        first_token_s=section.first_token_s,
+        tokens_per_second=section.tokens_per_second,
+    )
+
+
+def _as_section(found: ListPrice) -> PriceSection:
+    return PriceSection(
+        input=found.input, output=found.output, cache_read=found.cache_read, cache_write=found.cache_write
+    )
+
+
+def _micros(price: PriceSection) -> Price:
+    def micros(dollars: float | None, default: float) -> int:
+        return round((default if dollars is None else dollars) * 1e6)
+
+    return Price(
+        input_micros_per_mtok=micros(price.input, 0),
+        output_micros_per_mtok=micros(price.output, 0),
+        cache_read_micros_per_mtok=micros(price.cache_read, price.input),
+        cache_write_micros_per_mtok=micros(price.cache_write, price.input),
+    )

@@ -1,0 +1,237 @@
+"""What the configuration file may say, and what each field means. Pydantic, since untrusted text comes in here.
+
+Money is in US dollars where a person writes it (per million tokens, as providers print it) and in micros of a dollar (1e-6)
+everywhere inside.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Address = Annotated[str, StringConstraints(pattern=r"^(unix:/.+|[^/:\s]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$")]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Every part of the file: unknown fields are errors, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class RouterSection(Section):
+    """`router:` where it listens, and its defaults."""
+
+    address: Address | None = None
+    default_policy: Name = "balanced"
+    # A classification that takes longer is done without.
+    classifier_timeout_ms: Annotated[int, Field(ge=1, le=10_000)] = 25
+    # A classification below this confidence is done without.
+    classifier_confidence_bar: Share = 0.2
+
+
+class ClassifierTierChoice(StrEnum):
+    """Which of the classifier's models answers: `auto` asks the encoder where the fast tier is unsure."""
+
+    AUTO = "auto"
+    FAST = "fast"
+    ENCODER = "encoder"
+
+
+class ClassifierSection(Section):
+    """`classifier:` where it listens and what it loads."""
+
+    address: Address | None = None
+    tier: ClassifierTierChoice = ClassifierTierChoice.AUTO
+    # Folder with a manifest.json; the shipped model where unset.
+    models_dir: Path | None = None
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    max_batch: Annotated[int, Field(ge=1, le=256)] = 16
+    queue_size: Annotated[int, Field(ge=1, le=100_000)] = 256
+
+
+class TelemetrySection(Section):
+    """`telemetry:` where it listens and how long its window is."""
+
+    address: Address | None = None
+    window_s: Annotated[float, Field(ge=5, le=3_600)] = 60.0
+    tick_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+
+
+class LimitsSection(Section):
+    """`limits:` what one request and one router may take."""
+
+    max_prompt_bytes: Annotated[int, Field(ge=1_024, le=48 * 1024 * 1024)] = 8 * 1024 * 1024
+    max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    # For clients that set no deadline of their own.
+    default_deadline_s: Seconds = 300.0
+    # Longest wait for a model's first token; past it the next candidate is asked.
+    first_token_timeout_s: Seconds = 30.0
+    # Longest pause between two tokens.
+    stall_timeout_s: Seconds = 30.0
+
+
+class ProviderSection(Section):
+    """What all providers share; each runs in a process of its own that alone reads its key."""
+
+    address: Address | None = None
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 512
+    connect_timeout_s: Seconds = 5.0
+    health_interval_s: Seconds = 10.0
+
+
+class OpenAiHttpSection(ProviderSection):
+    """`kind: openai_http`: any OpenAI-compatible chat completions API."""
+
+    kind: Literal["openai_http"]
+    base_url: HttpUrl = "https://api.openai.com/v1"
+    # None for an API that needs no key.
+    api_key_env: VariableName | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    # Newer APIs want max_completion_tokens, most compatible ones max_tokens.
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
+    # Whether the API takes stream_options.include_usage.
+    stream_usage: bool = True
+
+
+class AnthropicHttpSection(ProviderSection):
+    """`kind: anthropic_http`: the Anthropic Messages API."""
+
+    kind: Literal["anthropic_http"]
+    base_url: HttpUrl = "https://api.anthropic.com"
+    api_key_env: VariableName | None = "ANTHROPIC_API_KEY"
+    anthropic_version: str = "2023-06-01"
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class TensorContract(StrEnum):
+    """Which tensors a Triton model takes: those of the vLLM backend or of TensorRT-LLM's ensemble."""
+
+    VLLM = "vllm"
+    TENSORRT_LLM = "tensorrt_llm"
+
+
+class TritonSection(ProviderSection):
+    """`kind: triton`: a Triton Inference Server with decoupled language models."""
+
+    kind: Literal["triton"]
+    # host:port of its gRPC endpoint.
+    url: Annotated[str, StringConstraints(pattern=r"^[^/:\s]+:\d{1,5}$")] = "127.0.0.1:8001"
+    tensor_contract: TensorContract = TensorContract.VLLM
+
+
+class ScriptedSection(ProviderSection):
+    """`kind: scripted`: plays a scenario file, for demonstrations, tests and benchmarks."""
+
+    kind: Literal["scripted"]
+    scenario: Path
+
+
+AnyProvider = Annotated[
+    OpenAiHttpSection | AnthropicHttpSection | TritonSection | ScriptedSection, Field(discriminator="kind")
+]
+
+
+class CapabilityName(StrEnum):
+    """What a model can do; the names of pointsman.llm.v1.Capability in lower case."""
+
+    TOOLS = "tools"
+    IMAGE_INPUT = "image_input"
+    JSON_OUTPUT = "json_output"
+    JSON_SCHEMA_OUTPUT = "json_schema_output"
+    REASONING = "reasoning"
+    CONTINUE_FROM_PREFIX = "continue_from_prefix"
+    SEED = "seed"
+
+
+class PriceSection(Section):
+    """US dollars per million tokens."""
+
+    input: Dollars
+    output: Dollars
+    # The input price where unset.
+    cache_read: Dollars | None = None
+    cache_write: Dollars | None = None
+
+
+class ModelSection(Section):
+    """One model at one provider."""
+
+    provider: Name
+    # Its name as the provider knows it.
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    capabilities: frozenset[CapabilityName] = frozenset()
+    # These three default from the genai-prices package; required where it does not know the model.
+    context_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    price: PriceSection | None = None
+    # Look up price and context of another name, as `provider/model` of genai-prices.
+    priced_as: Annotated[str, StringConstraints(pattern=r"^[^/]+/.+$")] | None = None
+    # Probability of a right answer to a prompt at which a small open model is sure to fail.
+    quality: Share
+    # The same for single intents.
+    quality_by_intent: dict[str, Share] = Field(default_factory=dict)
+    # What to expect of it until there are live figures.
+    first_token_s: Seconds = 1.0
+    tokens_per_second: Annotated[float, Field(gt=0)] = 50.0
+    # Jinja2 text or a file of it; only for Triton, where the adapter applies it.
+    chat_template: str | None = None
+
+
+class PolicySection(Section):
+    """What a request is worth, in money; see docs/policies.md.
+
+    score = P(right answer) x success_value - expected cost - expected seconds x second_value
+    """
+
+    description: str = ""
+    # US dollars that one right answer is worth.
+    success_value: Dollars = 0.01
+    # US dollars that one second less is worth.
+    second_value: Dollars = 0.0
+    # Candidates below this probability of a right answer come after all others.
+    min_quality: Share = 0.0
+    # Used where the classifier is silent, late or unsure.
+    default_complexity: Share = 0.5
+    # `provider/model` patterns, `*` stands for anything; an empty allow list allows all.
+    allow: list[str] = Field(default_factory=list)
+    deny: list[str] = Field(default_factory=list)
+    max_cost: Dollars | None = None
+
+
+def shipped_policies() -> dict[str, PolicySection]:
+    """The policies that every mesh has; the file may change each and add others."""
+    return {
+        "balanced": PolicySection(description="worth its price", success_value=0.02, second_value=0.0002),
+        "quality_first": PolicySection(
+            description="the best answer", success_value=1.0, second_value=0.0, default_complexity=0.8
+        ),
+        "economy": PolicySection(description="the cheapest that will do", success_value=0.002, default_complexity=0.4),
+        "latency_first": PolicySection(description="the fastest that will do", success_value=0.01, second_value=0.005),
+    }
+
+
+class MeshConfig(Section):
+    """The whole file."""
+
+    version: Literal[1]
+    router: RouterSection = RouterSection()
+    classifier: ClassifierSection = ClassifierSection()
+    telemetry: TelemetrySection = TelemetrySection()
+    limits: LimitsSection = LimitsSection()
+    providers: Annotated[dict[Name, AnyProvider], Field(min_length=1)]
+    models: Annotated[list[ModelSection], Field(min_length=1)]
+    policies: dict[Name, PolicySection] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _cross_check(self) -> Self:
+        merged = shipped_policies() | self.policies
+        object.__setattr__(self, "policies", merged)
+        return self

@@ -1,0 +1,46 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_REQUEST: _ClassVar[ErrorReason]
+    ERROR_REASON_NO_CAPABLE_MODEL: _ClassVar[ErrorReason]
+    ERROR_REASON_ALL_CANDIDATES_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_PROVIDER_RATE_LIMITED: _ClassVar[ErrorReason]
+    ERROR_REASON_PROVIDER_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_PROVIDER_UNREACHABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_PROVIDER_SILENT: _ClassVar[ErrorReason]
+    ERROR_REASON_STREAM_STALLED: _ClassVar[ErrorReason]
+    ERROR_REASON_STREAM_CUT: _ClassVar[ErrorReason]
+    ERROR_REASON_PROVIDER_PROTOCOL: _ClassVar[ErrorReason]
+    ERROR_REASON_PROVIDER_CREDENTIALS: _ClassVar[ErrorReason]
+    ERROR_REASON_CONTEXT_TOO_LONG: _ClassVar[ErrorReason]
+    ERROR_REASON_CONTENT_REFUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
+    ERROR_REASON_SWITCH_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_PROVIDER_MODEL_UNKNOWN: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_INVALID_REQUEST: ErrorReason
+ERROR_REASON_NO_CAPABLE_MODEL: ErrorReason
+ERROR_REASON_ALL_CANDIDATES_UNAVAILABLE: ErrorReason
+ERROR_REASON_PROVIDER_RATE_LIMITED: ErrorReason
+ERROR_REASON_PROVIDER_UNAVAILABLE: ErrorReason
+ERROR_REASON_PROVIDER_UNREACHABLE: ErrorReason
+ERROR_REASON_PROVIDER_SILENT: ErrorReason
+ERROR_REASON_STREAM_STALLED: ErrorReason
+ERROR_REASON_STREAM_CUT: ErrorReason
+ERROR_REASON_PROVIDER_PROTOCOL: ErrorReason
+ERROR_REASON_PROVIDER_CREDENTIALS: ErrorReason
+ERROR_REASON_CONTEXT_TOO_LONG: ErrorReason
+ERROR_REASON_CONTENT_REFUSED: ErrorReason
+ERROR_REASON_OVERLOADED: ErrorReason
+ERROR_REASON_SWITCH_NOT_ALLOWED: ErrorReason
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason
+ERROR_REASON_PROVIDER_MODEL_UNKNOWN: ErrorReason
+ERROR_REASON_INTERNAL: ErrorReason
