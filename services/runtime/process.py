@@ -35,14 +35,24 @@ def run_process(settings: Settings, run: Callable[[Settings], Awaitable[None]]) 
     async def main() -> None:
         await run(settings)
 
+    code = 0
     try:
         uvloop.run(main())
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return EXIT_CONFIG
-    except AddressTaken as error:
-        print(error, file=sys.stderr)
-        return EXIT_ADDRESS
-    except KeyboardInterrupt:
-        return 0
-    return 0
+    except* ConfigError as group:
+        code = EXIT_CONFIG
+        _tell(group)
+    except* AddressTaken as group:
+        code = EXIT_ADDRESS
+        _tell(group)
+    except* KeyboardInterrupt:
+        pass
+    return code
+
+
+def _tell(group: BaseExceptionGroup[Exception]) -> None:
+    """Prints each error once, without a traceback: they are the operator's to mend."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            _tell(error)
+        else:
+            print(error, file=sys.stderr)

@@ -1,0 +1,37 @@
+"""Every name of a span or attribute that the mesh emits, in one place.
+
+`gen_ai.*`, `rpc.*`, `server.*` and `error.type` are OpenTelemetry semantic conventions (GenAI and RPC); `pointsman.*` are ours.
+"""
+
+ROUTE_SPAN = "route"
+ATTEMPT_OPERATION = "chat"
+
+OPERATION_NAME = "gen_ai.operation.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_STREAM = "gen_ai.request.stream"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+ERROR_TYPE = "error.type"
+
+REQUEST_ID = "pointsman.request_id"
+INTENT = "pointsman.intent"
+COMPLEXITY = "pointsman.complexity"
+CLASSIFIER_TIER = "pointsman.classifier.tier"
+POLICY = "pointsman.policy"
+DECISION_REASON = "pointsman.decision.reason"
+CANDIDATES = "pointsman.candidates"
+CONFIG_REVISION = "pointsman.config_revision"
+CHOSEN_MODEL = "pointsman.chosen_model"
+ATTEMPT = "pointsman.attempt"
+ATTEMPTS = "pointsman.attempts"
+TOKENS_PER_SECOND = "pointsman.tokens_per_second"
+COST_MICROS = "pointsman.cost_micros"
+SWITCH_REASON = "pointsman.switch.reason"
+SWITCH_KEPT_CHARACTERS = "pointsman.switch.kept_characters"

@@ -1,0 +1,64 @@
+"""Puts the router's process together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from grpc import aio
+
+from pointsman.config.load import load_config
+from pointsman.router.v1.router_service_pb2 import DESCRIPTOR
+from pointsman.router.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
+from services.router.classify import Classify
+from services.router.config import read_config
+from services.router.fleet import Fleet
+from services.router.generate import Generator
+from services.router.report import Reporter
+from services.router.route import Router
+from services.router.servicer import RouterServicer
+from services.runtime.channel import open_channel
+from services.runtime.clock import SystemClock
+from services.runtime.health import Health
+from services.runtime.server import Server
+from services.runtime.settings import Settings
+from services.runtime.tracing import Tracing
+
+SERVICE = DESCRIPTOR.services_by_name["RouterService"].full_name
+
+
+async def run(settings: Settings) -> None:
+    """Serves until a signal; raises ConfigError and AddressTaken."""
+    config = read_config(load_config(settings.config_path), settings)
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        stack.callback(Tracing(settings).close)
+        health = Health(SERVICE)
+        classifier = await stack.enter_async_context(_channel(config.classifier_address))
+        telemetry = await stack.enter_async_context(_channel(config.telemetry_address))
+        providers = {name: await stack.enter_async_context(_channel(to)) for name, to in config.providers.items()}
+        fleet = Fleet(config.models, config.revision, providers, telemetry, health, clock)
+        classify = Classify(
+            classifier, health, timeout_s=config.classifier_timeout_s, confidence_bar=config.classifier_confidence_bar
+        )
+        router = Router(config, classify, fleet)
+        reporter = Reporter(telemetry, health)
+        generator = Generator(config, router, fleet, reporter, clock)
+        server = Server(config.address, health, [SERVICE])
+        add_RouterServiceServicer_to_server(RouterServicer(config, router, fleet, generator), server.grpc)
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(fleet.run()), tasks.create_task(reporter.run())]
+            try:
+                await server.serve_until_signal(settings.drain_grace_s)
+            finally:
+                for task in background:
+                    task.cancel()
+        await reporter.flush()
+
+
+@asynccontextmanager
+async def _channel(address: str) -> AsyncIterator[aio.Channel]:
+    channel = open_channel(address)
+    try:
+        yield channel
+    finally:
+        await channel.close()

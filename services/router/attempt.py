@@ -1,0 +1,143 @@
+"""One call to one provider, watched: a model that is silent, stalls or breaks the grammar ends in an error of the tree."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from grpc import aio
+
+from pointsman import errors, rpc_status
+from pointsman.llm.v1.generation_pb2 import GenerationEvent
+from pointsman.provider.v1 import provider_service_pb2 as pb
+from services.runtime import tracing
+
+if TYPE_CHECKING:  # these exist for the type checker alone
+    from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
+
+
+class Watchdog:
+    """Calls `expired` when a wait that was begun has lasted too long.
+
+    One timer a call, not one a token: it looks at the running wait when it fires and sets itself again.
+    """
+
+    def __init__(self, expired: Callable[[], object]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._expired = expired
+        self._until_s: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.fired = False
+
+    def begin(self, limit_s: float) -> None:
+        """A wait begins that may last `limit_s`."""
+        self._until_s = until_s = self._loop.time() + limit_s
+        if self._timer is None or until_s < self._timer.when():
+            self._set(until_s)
+
+    def end(self) -> None:
+        """The wait is over; the time until the next one does not count."""
+        self._until_s = None
+
+    def close(self) -> None:
+        """Drops the timer."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _set(self, until_s: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(until_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._until_s is None:
+            return
+        if self._until_s > self._loop.time():
+            self._set(self._until_s)
+            return
+        self.fired = True
+        self._expired()
+
+
+class Attempt:
+    """An open call; whoever makes one closes it.
+
+    Times are seconds since it began: `first_token_s` and `last_token_s` are None until a token came.
+    """
+
+    def __init__(
+        self,
+        stub: "ProviderServiceAsyncStub",
+        request: pb.GenerateRequest,
+        *,
+        timeout_s: float,
+        first_token_s: float,
+        stall_s: float,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._began_s = self._loop.time()
+        self._call = stub.Generate(request, timeout=timeout_s, metadata=tracing.outgoing())
+        self._watchdog = Watchdog(self._call.cancel)
+        self._first_token_limit_s = first_token_s
+        self._stall_limit_s = stall_s
+        self._model = request.model
+        self.first_token_s: float | None = None
+        self.last_token_s: float | None = None
+        self.tokens = 0
+
+    async def next_event(self) -> GenerationEvent:
+        """Waits for the next event; raises an error of the tree when the attempt fails, StreamCut when it just ends."""
+        watchdog = self._watchdog
+        watchdog.begin(self._first_token_limit_s if self.first_token_s is None else self._stall_limit_s)
+        try:
+            frame = await self._call.read()
+        except aio.AioRpcError as error:
+            raise rpc_status.from_rpc_error(error) from error
+        except asyncio.CancelledError:
+            if watchdog.fired:
+                raise self._too_slow() from None
+            raise
+        watchdog.end()
+        if not isinstance(frame, pb.GenerateResponse):  # grpc.aio.EOF
+            raise errors.StreamCut(f"{self._model} ended its stream without finishing")
+        event = frame.event
+        self._count(event)
+        return event
+
+    def close(self) -> None:
+        """Ends the call at the provider, if it still goes on."""
+        self._watchdog.close()
+        self._call.cancel()
+
+    @property
+    def total_s(self) -> float:
+        """Seconds since it began."""
+        return self._loop.time() - self._began_s
+
+    def tokens_per_second(self, output_tokens: int) -> float | None:
+        """From the first token to the last; None for an answer too short to tell."""
+        if self.first_token_s is None or self.last_token_s is None or output_tokens < 2:
+            return None
+        took_s = self.last_token_s - self.first_token_s
+        return (output_tokens - 1) / took_s if took_s > 0 else None
+
+    def _count(self, event: GenerationEvent) -> None:
+        match event.WhichOneof("event"):
+            case "text_delta":
+                self.tokens += event.text_delta.token_count
+            case "reasoning_delta":
+                self.tokens += event.reasoning_delta.token_count
+            case "tool_call":
+                pass
+            case "finished":
+                return
+            case _:
+                raise errors.ProviderProtocol(f"{self._model} sent an event that says nothing")
+        self.last_token_s = now_s = self._loop.time() - self._began_s
+        if self.first_token_s is None:
+            self.first_token_s = now_s
+
+    def _too_slow(self) -> errors.PointsmanError:
+        if self.first_token_s is None:
+            return errors.ProviderSilent(f"{self._model} said nothing for {self._first_token_limit_s:.3g} s")
+        return errors.StreamStalled(f"{self._model} paused for {self._stall_limit_s:.3g} s after {self.tokens} tokens")

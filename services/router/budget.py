@@ -1,0 +1,28 @@
+"""One request's time and attempts, shared by everything that is done for it. Pure; times are of a monotonic clock, in seconds."""
+
+from dataclasses import dataclass, replace
+
+# A candidate that is not the last may use so much of the time that is left until its first token.
+SHARE_OF_TIME = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """`deadline_s` is a point in time, `attempts` how many more calls to providers may start."""
+
+    deadline_s: float
+    attempts: int
+
+    def remaining_s(self, now_s: float) -> float:
+        """Seconds left, never below 0."""
+        return max(0.0, self.deadline_s - now_s)
+
+    def first_token_limit_s(self, now_s: float, limit_s: float, *, others: bool) -> float:
+        """How long the next attempt may be silent; leaves time for the `others` that could still be tried."""
+        left = self.remaining_s(now_s)
+        return min(limit_s, left * SHARE_OF_TIME if others and self.attempts > 1 else left)
+
+    def spend_attempt(self) -> "Budget":
+        """The budget after one more attempt began."""
+        assert self.attempts > 0
+        return replace(self, attempts=self.attempts - 1)

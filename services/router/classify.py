@@ -1,0 +1,86 @@
+"""Asks the classifier within a short limit; losing it never loses a request."""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grpc import aio
+
+from pointsman.classifier.v1 import classifier_service_pb2 as pb
+from pointsman.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceStub
+from pointsman.llm.v1.prompt_pb2 import Prompt
+from services.router.decision import Judgement
+from services.router.policy import Policy
+from services.runtime import tracing
+from services.runtime.health import Health
+
+if TYPE_CHECKING:  # these exist for the type checker alone
+    from pointsman.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceAsyncStub
+
+logger = logging.getLogger(__name__)
+
+COMPONENT = "classifier"
+# One late answer is no outage; so many in a row are.
+FAILURES_TO_REPORT = 3
+# Rough counts for a prompt that nobody judged (four characters a token, an answer of a few paragraphs).
+CHARACTERS_PER_TOKEN = 4
+DEFAULT_OUTPUT_TOKENS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The judgement for the decision, and the classifier's whole answer for whoever asks; None where there was none."""
+
+    judgement: Judgement
+    answer: pb.Classification | None
+
+
+class Classify:
+    """The classifier as the router sees it."""
+
+    def __init__(self, channel: aio.Channel, health: Health, *, timeout_s: float, confidence_bar: float) -> None:
+        self._stub: ClassifierServiceAsyncStub = ClassifierServiceStub(channel)
+        self._health = health
+        self._timeout_s = timeout_s
+        self._confidence_bar = confidence_bar
+        self._failures = 0
+
+    async def __call__(self, prompt: Prompt, policy: Policy, remaining_s: float) -> Classified:
+        """Judges `prompt`; where the classifier is silent, late or unsure, `policy` says how complex to think it."""
+        try:
+            response = await self._stub.Classify(
+                pb.ClassifyRequest(prompt=prompt),
+                timeout=min(self._timeout_s, remaining_s),
+                metadata=tracing.outgoing(),
+            )
+        except aio.AioRpcError as error:
+            reason = f"classifier {error.code().name.lower().replace('_', ' ')}"
+            self._failures += 1
+            if self._failures >= FAILURES_TO_REPORT:
+                await self._health.report(COMPONENT, False, error.details() or reason)
+            return Classified(_default(prompt, policy, reason), None)
+        self._failures = 0
+        await self._health.report(COMPONENT, True)
+        found = response.classification
+        fallback = ""
+        if found.confidence < self._confidence_bar:
+            fallback = f"classifier unsure: {found.confidence:.2f}"
+        judgement = Judgement(
+            intent=found.intents[0].intent if found.intents else "",
+            complexity=policy.default_complexity if fallback else found.complexity,
+            input_tokens=found.estimated_input_tokens,
+            output_tokens=found.estimated_output_tokens or DEFAULT_OUTPUT_TOKENS,
+            fallback=fallback,
+        )
+        return Classified(judgement, found)
+
+
+def _default(prompt: Prompt, policy: Policy, reason: str) -> Judgement:
+    return Judgement(
+        intent="",
+        complexity=policy.default_complexity,
+        # The encoded size is close to the number of characters, and costs nothing to know.
+        input_tokens=max(1, prompt.ByteSize() // CHARACTERS_PER_TOKEN),
+        output_tokens=DEFAULT_OUTPUT_TOKENS,
+        fallback=reason,
+    )

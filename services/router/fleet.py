@@ -1,0 +1,169 @@
+"""What is known of every model now: health from its provider, figures from telemetry, or what this router saw itself.
+
+provider.WatchModelHealth ──┐
+telemetry.WatchStats ───────┼──> snapshot, swapped whole off the request's path
+own attempts ───────────────┘
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+from grpc import aio
+
+from pointsman.config.catalogue import Model
+from pointsman.provider.v1 import provider_service_pb2 as provider_pb
+from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceStub
+from pointsman.telemetry.v1 import telemetry_service_pb2 as telemetry_pb
+from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
+from services.router.decision import LiveModel, Snapshot
+from services.router.observed import Observed
+from services.runtime.clock import Clock
+from services.runtime.health import Health
+
+if TYPE_CHECKING:  # these exist for the type checker alone
+    from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
+    from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceAsyncStub
+
+logger = logging.getLogger(__name__)
+
+TELEMETRY = "telemetry"
+MODELS = "models"
+TICK = Duration(seconds=1)
+# Telemetry is believed this long after its last tick.
+STALE_AFTER_S = 5.0
+# Figures from fewer attempts than this are noise.
+ENOUGH_ATTEMPTS = 3
+RECONNECT_FIRST_S, RECONNECT_MOST_S = 0.1, 2.0
+SERVABLE = (provider_pb.ModelHealth.STATE_READY, provider_pb.ModelHealth.STATE_DEGRADED)
+
+
+class Fleet:
+    """Keeps the snapshot current; `run` watches until it is cancelled."""
+
+    def __init__(
+        self,
+        models: tuple[Model, ...],
+        revision: str,
+        providers: Mapping[str, aio.Channel],
+        telemetry: aio.Channel,
+        health: Health,
+        clock: Clock,
+    ) -> None:
+        self._models = models
+        self._revision = revision
+        self._stubs: dict[str, ProviderServiceAsyncStub] = {
+            name: ProviderServiceStub(channel) for name, channel in providers.items()
+        }
+        self._telemetry: TelemetryServiceAsyncStub = TelemetryServiceStub(telemetry)
+        self._health = health
+        self._clock = clock
+        self._unavailable = {model.reference: "its provider was not reached yet" for model in models}
+        self._observed = {model.reference: Observed() for model in models}
+        self._stats: dict[str, telemetry_pb.ModelStats] = {}
+        self._stats_at_s = float("-inf")
+        self.snapshot = self._build()
+
+    def provider(self, name: str) -> "ProviderServiceAsyncStub":
+        """The stub of one provider's process."""
+        return self._stubs[name]
+
+    def observe(
+        self, reference: str, *, failed: bool, first_token_s: float | None, tokens_per_second: float | None
+    ) -> None:
+        """Takes the outcome of one attempt of this router that was not cancelled."""
+        self._observed[reference].add(
+            self._clock.monotonic(), failed=failed, first_token_s=first_token_s, tokens_per_second=tokens_per_second
+        )
+
+    async def run(self) -> None:
+        """Watches every provider and telemetry; a watch that breaks is taken up again."""
+        async with asyncio.TaskGroup() as tasks:
+            for name in self._stubs:
+                tasks.create_task(self._watch_provider(name))
+            tasks.create_task(self._watch_telemetry())
+            tasks.create_task(self._refresh())
+
+    async def _watch_provider(self, name: str) -> None:
+        pause_s = RECONNECT_FIRST_S
+        while True:
+            call = self._stubs[name].WatchModelHealth(provider_pb.WatchModelHealthRequest())
+            try:
+                async for update in call:
+                    pause_s = RECONNECT_FIRST_S
+                    for seen in update.models:
+                        told = seen.detail or "its provider says that it is not ready"
+                        self._unavailable[f"{name}/{seen.model}"] = "" if seen.state in SERVABLE else told
+                    await self._swap()
+                reason = "its provider ended the watch"
+            except aio.AioRpcError as error:
+                reason = f"its provider is not reachable: {error.details()}"
+            finally:
+                call.cancel()
+            for model in self._models:
+                if model.provider == name:
+                    self._unavailable[model.reference] = reason
+            await self._swap()
+            await asyncio.sleep(pause_s)
+            pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+
+    async def _watch_telemetry(self) -> None:
+        pause_s = RECONNECT_FIRST_S
+        while True:
+            call = self._telemetry.WatchStats(telemetry_pb.WatchStatsRequest(interval=TICK))
+            try:
+                async for tick in call:
+                    pause_s = RECONNECT_FIRST_S
+                    self._stats = {f"{s.model.provider}/{s.model.model}": s for s in tick.models}
+                    self._stats_at_s = self._clock.monotonic()
+                    await self._health.report(TELEMETRY, True)
+                reason = "it ended the watch"
+            except aio.AioRpcError as error:
+                reason = error.details() or error.code().name
+            finally:
+                call.cancel()
+            await self._health.report(TELEMETRY, False, reason)
+            await asyncio.sleep(pause_s)
+            pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+
+    async def _refresh(self) -> None:
+        """Own observations and stale figures change with time alone."""
+        while True:
+            await self._swap()
+            await asyncio.sleep(1.0)
+
+    async def _swap(self) -> None:
+        self.snapshot = self._build()
+        some = any(not live.unavailable for live in self.snapshot.models)
+        reasons = sorted({live.unavailable for live in self.snapshot.models if live.unavailable})
+        await self._health.report(MODELS, some, f"no model is available: {'; '.join(reasons)[:300]}", vital=True)
+        for name in self._stubs:
+            down = {
+                v.model.reference: v.unavailable
+                for v in self.snapshot.models
+                if v.model.provider == name and v.unavailable
+            }
+            detail = "; ".join(f"{reference}: {reason}" for reference, reason in sorted(down.items()))
+            await self._health.report(f"provider/{name}", not down, detail[:300])
+
+    def _build(self) -> Snapshot:
+        now_s = self._clock.monotonic()
+        fresh = now_s - self._stats_at_s <= STALE_AFTER_S
+        return Snapshot(tuple(self._live(model, now_s, fresh) for model in self._models), self._revision)
+
+    def _live(self, model: Model, now_s: float, fresh: bool) -> LiveModel:
+        own = self._observed[model.reference]
+        own.fade(now_s)
+        first_token_s = own.first_token_s or model.first_token_s
+        tokens_per_second = own.tokens_per_second or model.tokens_per_second
+        attempts, failures = round(own.attempts), round(own.failures)
+        stats = self._stats.get(model.reference) if fresh else None
+        if stats is not None and stats.attempts >= ENOUGH_ATTEMPTS:
+            first_token_s = stats.first_token_seconds.p50 or first_token_s
+            tokens_per_second = stats.tokens_per_second.p50 or tokens_per_second
+            attempts, failures = stats.attempts - stats.cancelled, stats.failures
+        return LiveModel(
+            model, self._unavailable[model.reference], first_token_s, tokens_per_second, attempts, failures
+        )

@@ -1,0 +1,230 @@
+"""Drives one request: performs what `failover` says, forwards events, and tells everybody who should know.
+
+route ──> decided ──> attempt ──events──> client
+                        │ fails before its first token
+                        └──> switched ──> next attempt ... ──> finished, or one error
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+from opentelemetry import trace
+
+from pointsman import errors
+from pointsman import telemetry_names as names
+from pointsman.config.catalogue import Model
+from pointsman.llm.v1.generation_pb2 import FinishReason, GenerationFinished
+from pointsman.provider.v1.provider_service_pb2 import GenerateRequest as ProviderRequest
+from pointsman.router.v1 import router_service_pb2 as pb
+from services.router import failover
+from services.router.attempt import Attempt
+from services.router.budget import Budget
+from services.router.config import RouterConfig
+from services.router.fleet import Fleet
+from services.router.journal import Journal
+from services.router.messages import to_duration, to_ref
+from services.router.report import Reporter
+from services.router.route import Routed, Router, no_candidate
+from services.runtime import tracing
+from services.runtime.clock import Clock
+
+Send = Callable[[pb.GenerateResponse], Awaitable[None]]
+RETRY_AFTER_S = 0.5
+
+
+class Generator:
+    """Answers requests, `max_in_flight` at a time."""
+
+    def __init__(self, config: RouterConfig, router: Router, fleet: Fleet, reporter: Reporter, clock: Clock) -> None:
+        self._config = config
+        self._router = router
+        self._fleet = fleet
+        self._reporter = reporter
+        self._clock = clock
+        self.in_flight = 0
+
+    async def run(
+        self, request: pb.GenerateRequest | pb.CompleteRequest, remaining_s: float | None, send: Send
+    ) -> None:
+        """Answers through `send`, frame by frame; raises the one error that the client should see.
+
+        `remaining_s` is the time that the client gives, None where it sets no deadline.
+        """
+        limits = self._config.limits
+        if self.in_flight >= limits.max_in_flight:
+            raise errors.Overloaded(
+                f"{limits.max_in_flight} requests are in flight, the limit", retry_after_s=RETRY_AFTER_S
+            )
+        self.in_flight += 1
+        try:
+            began_s = self._clock.monotonic()
+            remaining_s = limits.default_deadline_s if remaining_s is None else remaining_s
+            with tracing.span(names.ROUTE_SPAN, trace.SpanKind.INTERNAL, {}) as span:
+                routed = await self._router.route(request, remaining_s)
+                routed.describe(span)
+                budget = Budget(began_s + remaining_s, limits.max_attempts)
+                await _Generation(self, routed, request, budget, began_s, send).run(span)
+        finally:
+            self.in_flight -= 1
+
+
+class _Generation:
+    """One request on its way."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        routed: Routed,
+        request: pb.GenerateRequest | pb.CompleteRequest,
+        budget: Budget,
+        began_s: float,
+        send: Send,
+    ) -> None:
+        self._config = generator._config
+        self._fleet = generator._fleet
+        self._reporter = generator._reporter
+        self._clock = generator._clock
+        self._routed = routed
+        self._request = request
+        self._budget = budget
+        self._send = send
+        self._sequence = 0
+        self._delivered = False
+        self._first_token_s = 0.0
+        self._journal = Journal(routed, self._clock, began_s)
+
+    async def run(self, span: trace.Span) -> None:
+        """Goes from attempt to attempt until one ends whole or none is left."""
+        outcome: errors.PointsmanError | None = None
+        try:
+            ranked = self._routed.decision.ranked
+            if not ranked:
+                raise no_candidate(self._routed.decision)
+            await self._forward(pb.GenerateResponse(decided=self._routed.message()))
+            state, action = failover.begin(len(ranked))
+            while True:
+                match action:
+                    case failover.TryModel(index):
+                        model = ranked[index].model
+                        failed = await self._attempt(model, others=index + 1 < len(ranked))
+                        if failed is None:
+                            return
+                        now_s = self._clock.monotonic()
+                        state, action = failover.attempt_failed(
+                            state,
+                            failover.Failure(index, model.reference, failed),
+                            delivered=self._delivered,
+                            attempts_left=self._budget.attempts,
+                            seconds_left=self._budget.remaining_s(now_s),
+                        )
+                        if isinstance(action, failover.TryModel):
+                            await self._switch(model, ranked[action.candidate].model, failed, span)
+                    case failover.GiveUp(error):
+                        raise error
+                    case unreachable:
+                        assert_never(unreachable)
+        except errors.PointsmanError as error:
+            outcome = error
+            raise
+        finally:
+            record = self._journal.close(outcome)
+            span.set_attributes({names.ATTEMPTS: len(record.attempts), names.COST_MICROS: record.cost_micros})
+            self._reporter.put(record)
+
+    async def _attempt(self, model: Model, *, others: bool) -> errors.PointsmanError | None:
+        """Calls one model and forwards what it says; returns the error of an attempt that failed."""
+        limits = self._config.limits
+        now_s = self._clock.monotonic()
+        first_token_s = self._budget.first_token_limit_s(now_s, limits.first_token_timeout_s, others=others)
+        self._budget = self._budget.spend_attempt()
+        attributes = {
+            names.OPERATION_NAME: names.ATTEMPT_OPERATION,
+            names.PROVIDER_NAME: model.provider,
+            names.REQUEST_MODEL: model.name,
+            names.REQUEST_STREAM: True,
+            names.ATTEMPT: limits.max_attempts - self._budget.attempts,
+        }
+        with tracing.span(f"{names.ATTEMPT_OPERATION} {model.name}", trace.SpanKind.CLIENT, attributes) as span:
+            attempt = Attempt(
+                self._fleet.provider(model.provider),
+                ProviderRequest(
+                    request_id=self._routed.request_id,
+                    model=model.name,
+                    prompt=self._request.prompt,
+                    sampling=self._request.sampling,
+                ),
+                timeout_s=self._budget.remaining_s(now_s),
+                first_token_s=first_token_s,
+                stall_s=limits.stall_timeout_s,
+            )
+            ended = False
+            try:
+                finished = await self._stream(attempt)
+                ended = True
+                self._journal.succeeded(model, attempt, finished.usage)
+                self._observe(model, attempt, finished.usage.output_tokens, failed=False)
+                _describe(span, model, attempt, finished)
+                finished.usage.time_to_first_token.CopyFrom(to_duration(self._first_token_s))
+                finished.usage.total_time.CopyFrom(to_duration(self._journal.elapsed_s))
+                await self._forward(pb.GenerateResponse(event={"finished": finished}))
+                return None
+            except errors.PointsmanError as error:
+                ended = True
+                self._journal.failed(model, attempt, error)
+                if not isinstance(error, failover.CALLERS_FAULT):
+                    self._observe(model, attempt, attempt.tokens, failed=True)
+                tracing.fail(span, error.reason.value)
+                return error
+            finally:
+                if not ended:
+                    self._journal.cancelled(model, attempt)
+                attempt.close()
+
+    async def _stream(self, attempt: Attempt) -> GenerationFinished:
+        """Forwards everything up to the last event, and returns that."""
+        while True:
+            event = await attempt.next_event()
+            if event.WhichOneof("event") == "finished":
+                return event.finished
+            if not self._delivered:
+                self._delivered = True
+                self._first_token_s = self._journal.elapsed_s
+            await self._forward(pb.GenerateResponse(event=event))
+
+    async def _forward(self, frame: pb.GenerateResponse) -> None:
+        self._sequence += 1
+        frame.sequence = self._sequence
+        await self._send(frame)
+
+    async def _switch(self, failed: Model, following: Model, error: errors.PointsmanError, span: trace.Span) -> None:
+        span.add_event("switch", {names.SWITCH_REASON: error.reason.value, names.SWITCH_KEPT_CHARACTERS: 0})
+        switch = pb.ModelSwitch(from_model=to_ref(failed), to_model=to_ref(following), reason=error.reason.value)
+        await self._forward(pb.GenerateResponse(switched=switch))
+
+    def _observe(self, model: Model, attempt: Attempt, output_tokens: int, *, failed: bool) -> None:
+        self._fleet.observe(
+            model.reference,
+            failed=failed,
+            first_token_s=attempt.first_token_s,
+            tokens_per_second=attempt.tokens_per_second(output_tokens),
+        )
+
+
+def _describe(span: trace.Span, model: Model, attempt: Attempt, finished: GenerationFinished) -> None:
+    """Writes what an attempt used, cost and how fast it was."""
+    if not span.is_recording():
+        return
+    usage = finished.usage
+    span.set_attributes(
+        {
+            names.RESPONSE_MODEL: model.name,
+            names.RESPONSE_FINISH_REASONS: [FinishReason.Name(finished.reason).removeprefix("FINISH_REASON_").lower()],
+            names.RESPONSE_TIME_TO_FIRST_CHUNK: attempt.first_token_s or 0.0,
+            names.INPUT_TOKENS: usage.input_tokens,
+            names.OUTPUT_TOKENS: usage.output_tokens,
+            names.CACHE_READ_INPUT_TOKENS: usage.cache_read_input_tokens,
+            names.REASONING_OUTPUT_TOKENS: usage.reasoning_output_tokens,
+            names.TOKENS_PER_SECOND: attempt.tokens_per_second(usage.output_tokens) or 0.0,
+            names.COST_MICROS: usage.cost_micros,
+        }
+    )
