@@ -77,6 +77,8 @@ class Attempt:
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
         self._call = stub.Generate(request, timeout=timeout_s, metadata=tracing.outgoing())
+        # Not `call.read()`: once the status has come it drops the frames that are still unread.
+        self._frames = aiter(self._call)
         self._watchdog = Watchdog(self._call.cancel)
         self._first_token_limit_s = first_token_s
         self._stall_limit_s = stall_s
@@ -90,16 +92,18 @@ class Attempt:
         watchdog = self._watchdog
         watchdog.begin(self._first_token_limit_s if self.first_token_s is None else self._stall_limit_s)
         try:
-            frame = await self._call.read()
+            frame = await anext(self._frames)
+        except StopAsyncIteration:
+            raise errors.StreamCut(f"{self._model} ended its stream without finishing") from None
         except aio.AioRpcError as error:
             raise rpc_status.from_rpc_error(error) from error
         except asyncio.CancelledError:
-            if watchdog.fired:
+            # The caller's own cancel goes first, even where both happen at once.
+            task = asyncio.current_task()
+            if watchdog.fired and not (task and task.cancelling()):
                 raise self._too_slow() from None
             raise
         watchdog.end()
-        if not isinstance(frame, pb.GenerateResponse):  # grpc.aio.EOF
-            raise errors.StreamCut(f"{self._model} ended its stream without finishing")
         event = frame.event
         self._count(event)
         return event
