@@ -171,7 +171,8 @@ class _Generation:
             except errors.PointsmanError as error:
                 ended = True
                 self._journal.failed(model, attempt, error)
-                if not isinstance(error, failover.CALLERS_FAULT):
+                # A model is not less reliable because a request does not suit it.
+                if not isinstance(error, errors.CallerError):
                     self._observe(model, attempt, attempt.tokens, failed=True)
                 tracing.fail(span, error.reason.value)
                 return error
