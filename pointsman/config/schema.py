@@ -87,6 +87,16 @@ class ProviderSection(Section):
     health_interval_s: Seconds = 10.0
 
 
+class AnswerPrefixStyle(StrEnum):
+    """How an API is told to go on from an assistant message: `plain` APIs do so by themselves (llama.cpp, OpenRouter),
+    `prefix_flag` is DeepSeek's and Mistral's, `continue_final_message` vLLM's and SGLang's.
+    """
+
+    PLAIN = "plain"
+    PREFIX_FLAG = "prefix_flag"
+    CONTINUE_FINAL_MESSAGE = "continue_final_message"
+
+
 class OpenAiHttpSection(ProviderSection):
     """`kind: openai_http`: any OpenAI-compatible chat completions API."""
 
@@ -99,6 +109,8 @@ class OpenAiHttpSection(ProviderSection):
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
     # Whether the API takes stream_options.include_usage.
     stream_usage: bool = True
+    # Only for models with the capability continue_from_prefix.
+    answer_prefix_style: AnswerPrefixStyle = AnswerPrefixStyle.PLAIN
 
 
 class AnthropicHttpSection(ProviderSection):
