@@ -4,16 +4,20 @@ The empty name and each service's full name answer the AND of the components mar
 own name (`classifier`, `provider/openai`), so that an operator can ask for one. Every change is logged with its reason.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Any
 
+import grpc
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 logger = logging.getLogger(__name__)
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Health:
 
     def __init__(self, *service_names: str) -> None:
         self._service_names = ("", *service_names)
-        self._servicer = health.aio.HealthServicer()
+        self._servicer = _Servicer()
         self._components: dict[str, Component] = {}
         self._draining = False
 
@@ -59,19 +63,62 @@ class Health:
             logger.warning("component %s is not serving: %s", name, detail)
         elif before is not None:
             logger.info("component %s is serving again", name)
-        await self._servicer.set(name, _SERVING if serving else _NOT_SERVING)
-        await self._publish()
+        self._publish({name: _SERVING if serving else _NOT_SERVING})
 
     async def ready(self) -> None:
         """Publishes the first state, once the process listens."""
-        await self._publish()
+        self._publish({})
 
     async def drain(self) -> None:
-        """Says NOT_SERVING from now on, whatever the components say."""
+        """Says NOT_SERVING from now on, whatever the components say, and ends every watch."""
         self._draining = True
-        await self._publish()
+        self._publish({})
+        self._servicer.close()
 
-    async def _publish(self) -> None:
+    def _publish(self, news: dict[str, int]) -> None:
         status = _SERVING if self.serving else _NOT_SERVING
-        for name in self._service_names:
-            await self._servicer.set(name, status)
+        self._servicer.update(news | dict.fromkeys(self._service_names, status))
+
+
+class _Servicer(health_pb2_grpc.HealthServicer):
+    """grpc.health.v1 over one map. A watcher sees the newest state; what it was too slow for is skipped.
+
+    Not the servicer of grpcio-health-checking: its watches outlive a drain and hold it up for the whole grace, one watcher that
+    leaves cuts off the others of the same name, and one that does not read blocks whoever reports a state.
+    """
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, int] = {"": _NOT_SERVING}
+        self._news = asyncio.Event()
+        self._closed = False
+
+    def update(self, statuses: dict[str, int]) -> None:
+        """Takes new states and wakes the watchers."""
+        self._statuses |= statuses
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def close(self) -> None:
+        """Ends every watch once it has told the newest state."""
+        self._closed = True
+        self.update({})
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: aio.ServicerContext[Any, Any]) -> Any:  # noqa: N802
+        """Answers one name's state; NOT_FOUND for a name that nobody reported."""
+        if (status := self._statuses.get(request.service)) is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"nothing here is named {request.service[:80]!r}")
+        return health_pb2.HealthCheckResponse(status=status)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: aio.ServicerContext[Any, Any]) -> None:  # noqa: N802
+        """Streams one name's state, SERVICE_UNKNOWN until somebody reports it."""
+        told: int | None = None
+        while True:
+            news = self._news
+            status = self._statuses.get(request.service, _UNKNOWN)
+            if status != told:
+                await context.write(health_pb2.HealthCheckResponse(status=status))
+                told = status
+            elif self._closed:
+                return
+            else:
+                await news.wait()

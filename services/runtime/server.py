@@ -1,7 +1,7 @@
 """Runs one gRPC server: binds or says why not, serves until it is told to end, drains.
 
 starting ──ready──> serving ──SIGTERM/SIGINT──> draining ──streams done or grace over──> stopped
-                                                health: NOT_SERVING, no new streams
+                                                health: NOT_SERVING, watches end, no new streams
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from grpc import aio
@@ -38,6 +38,7 @@ class Server:
     ) -> None:
         self.health = health
         self.address = address
+        self._on_drain: list[Callable[[], Awaitable[None]]] = []
         self._server = aio.server(
             interceptors=(TraceInterceptor(), ErrorInterceptor()),
             options=SERVER_OPTIONS,
@@ -50,6 +51,10 @@ class Server:
     def grpc(self) -> aio.Server:
         """The server to register servicers on."""
         return self._server
+
+    def on_drain(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Has `call` awaited when draining begins: it ends streams that would never end by themselves, such as watches."""
+        self._on_drain.append(call)
 
     async def start(self) -> None:
         """Listens; `address` then holds the real port where 0 was asked for. Raises AddressTaken."""
@@ -68,6 +73,8 @@ class Server:
     async def stop(self, grace_s: float) -> None:
         """Drains: health says no, new calls are refused, open ones get `grace_s` seconds to finish."""
         await self.health.drain()
+        for call in self._on_drain:
+            await call()
         await self._server.stop(grace_s)
 
     async def serve_until_signal(self, grace_s: float) -> None:

@@ -2,10 +2,11 @@
 
 import argparse
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pointsman.config.run_dir import default_run_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,6 @@ class Settings:
     def name(self) -> str:
         """`router`, or `provider-openai` for an instance."""
         return f"{self.service}-{self.instance}" if self.instance else self.service
-
-
-def default_run_dir(environment: Mapping[str, str]) -> Path:
-    """Where sockets lie when nobody says otherwise: private to the user, gone after a reboot."""
-    if runtime := environment.get("XDG_RUNTIME_DIR"):
-        return Path(runtime) / "pointsman"
-    return Path(tempfile.gettempdir()) / f"pointsman-{os.getuid()}"
 
 
 def read_settings(

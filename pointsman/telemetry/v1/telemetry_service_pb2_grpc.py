@@ -59,7 +59,9 @@ class TelemetryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchStats(self, request, context):
-        """WatchStats streams rolling statistics of every model, first a full picture, then each interval.
+        """WatchStats streams rolling statistics, first at once, then each interval. Each tick is the full picture and takes the
+        place of the one before: a model that is not in it had no attempt in the window. The stream ends with OK when the
+        service drains.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,10 @@ class TelemetryServiceStub:
     Report: _grpc.UnaryUnaryMultiCallable[_telemetry_service_pb2.ReportRequest, _telemetry_service_pb2.ReportResponse]
     """Report takes a batch of finished requests; it never blocks the request path."""
     WatchStats: _grpc.UnaryStreamMultiCallable[_telemetry_service_pb2.WatchStatsRequest, _telemetry_service_pb2.WatchStatsResponse]
-    """WatchStats streams rolling statistics of every model, first a full picture, then each interval."""
+    """WatchStats streams rolling statistics, first at once, then each interval. Each tick is the full picture and takes the
+    place of the one before: a model that is not in it had no attempt in the window. The stream ends with OK when the
+    service drains.
+    """
 
 @_typing.type_check_only
 class TelemetryServiceAsyncStub(TelemetryServiceStub):
@@ -46,7 +49,10 @@ class TelemetryServiceAsyncStub(TelemetryServiceStub):
     Report: _aio.UnaryUnaryMultiCallable[_telemetry_service_pb2.ReportRequest, _telemetry_service_pb2.ReportResponse]  # type: ignore[assignment]
     """Report takes a batch of finished requests; it never blocks the request path."""
     WatchStats: _aio.UnaryStreamMultiCallable[_telemetry_service_pb2.WatchStatsRequest, _telemetry_service_pb2.WatchStatsResponse]  # type: ignore[assignment]
-    """WatchStats streams rolling statistics of every model, first a full picture, then each interval."""
+    """WatchStats streams rolling statistics, first at once, then each interval. Each tick is the full picture and takes the
+    place of the one before: a model that is not in it had no attempt in the window. The stream ends with OK when the
+    service drains.
+    """
 
 class TelemetryServiceServicer(metaclass=_abc_1.ABCMeta):
     """TelemetryService collects what happened and shows it live."""
@@ -65,6 +71,9 @@ class TelemetryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _telemetry_service_pb2.WatchStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_telemetry_service_pb2.WatchStatsResponse], _abc.AsyncIterator[_telemetry_service_pb2.WatchStatsResponse]]:
-        """WatchStats streams rolling statistics of every model, first a full picture, then each interval."""
+        """WatchStats streams rolling statistics, first at once, then each interval. Each tick is the full picture and takes the
+        place of the one before: a model that is not in it had no attempt in the window. The stream ends with OK when the
+        service drains.
+        """
 
 def add_TelemetryServiceServicer_to_server(servicer: TelemetryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

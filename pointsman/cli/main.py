@@ -1,0 +1,167 @@
+"""`pointsman`: runs a mesh and talks to it. Exit codes: 1 failure, 2 usage or configuration, 3 an address is taken."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# Nothing heavy may be imported here: `pointsman --help` answers at once.
+app = typer.Typer(
+    help="A gRPC mesh for dynamic model-switching: each request goes to the model that is worth its price.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Address = Annotated[str | None, typer.Option(help="The router, as unix:/path or host:port.", show_default=False)]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="The mesh's YAML file, to find its services.", envvar="POINTSMAN_CONFIG", show_default=False),
+]
+RunDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the mesh's Unix sockets.", envvar="POINTSMAN_RUN_DIR", show_default=False),
+]
+PromptText = Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")]
+Policy = Annotated[str, typer.Option(help="A policy of the mesh, such as economy.", show_default="the mesh's own")]
+Model = Annotated[
+    str | None, typer.Option(help="Pin a model, as provider/model.", metavar="PROVIDER/MODEL", show_default=False)
+]
+System = Annotated[str | None, typer.Option(help="A system prompt.", show_default=False)]
+MaxTokens = Annotated[
+    int | None, typer.Option(help="Most tokens of the answer.", min=1, max=2**32 - 1, show_default=False)
+]
+MaxCost = Annotated[
+    float | None, typer.Option(help="Most US dollars that the answer may cost.", min=0, show_default=False)
+]
+
+
+@app.command()
+def up(
+    config: Annotated[Path, typer.Option(help="The mesh's YAML file.", envvar="POINTSMAN_CONFIG", show_default=False)],
+    run_dir: RunDir = None,
+    drain_grace: Annotated[
+        float, typer.Option(help="Seconds that open streams get when the mesh ends.", min=0, max=3_600)
+    ] = 10.0,
+    log_level: Annotated[
+        str | None,
+        typer.Option(help="DEBUG, INFO, WARNING or ERROR.", envvar="POINTSMAN_LOG_LEVEL", show_default="INFO"),
+    ] = None,
+) -> None:
+    """Run all services of a mesh on this machine, until Ctrl-C.
+
+    A service that dies is started again. A second Ctrl-C does not wait for open streams. Exit code 2 where the configuration is
+    wrong, 3 where a mesh is up already or an address is taken.
+    """
+    from pointsman.cli.up import run_up
+
+    raise SystemExit(run_up(config, run_dir, drain_grace, log_level))
+
+
+@app.command()
+def chat(
+    prompt: PromptText,
+    policy: Policy = "",
+    model: Model = None,
+    system: System = None,
+    max_tokens: MaxTokens = None,
+    temperature: Annotated[float | None, typer.Option(min=0, show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(min=-(2**63), max=2**63 - 1, show_default=False)] = None,
+    max_cost: MaxCost = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for the whole answer.", show_default=False)] = None,
+    address: Address = None,
+    config: Config = None,
+    run_dir: RunDir = None,
+) -> None:
+    """Ask the mesh; streams the answer, then tells where it came from.
+
+    That is: which model, why, how fast and for how much. A pipe gets the answer alone, in one piece; the rest goes to standard error.
+    """
+    from pointsman.cli.ask import Question
+    from pointsman.cli.chat import run_chat
+    from pointsman.cli.target import Whereabouts
+
+    question = Question(prompt, policy, model, system, max_tokens, temperature, seed, max_cost, timeout)
+    raise SystemExit(run_chat(question, Whereabouts(address, config, run_dir)))
+
+
+@app.command()
+def explain(
+    prompt: PromptText,
+    policy: Policy = "",
+    model: Model = None,
+    system: System = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    address: Address = None,
+    config: Config = None,
+    run_dir: RunDir = None,
+) -> None:
+    """Show where a prompt would go, and how the models compare.
+
+    No model is asked. Candidates come in the order in which the router would try them, then those that it ruled out.
+    """
+    from pointsman.cli.ask import Question
+    from pointsman.cli.explain import run_explain
+    from pointsman.cli.target import Whereabouts
+
+    question = Question(prompt, policy, model, system, max_tokens, max_cost_usd=max_cost)
+    raise SystemExit(run_explain(question, Whereabouts(address, config, run_dir)))
+
+
+@app.command()
+def models(address: Address = None, config: Config = None, run_dir: RunDir = None) -> None:
+    """List the mesh's models with price, size and live state."""
+    from pointsman.cli.models import run_models
+    from pointsman.cli.target import Whereabouts
+
+    raise SystemExit(run_models(Whereabouts(address, config, run_dir)))
+
+
+@app.command()
+def top(
+    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
+    interval: Annotated[float, typer.Option(help="Seconds between pictures.", min=0.1, max=60)] = 1.0,
+    address: Address = None,
+    telemetry: Annotated[
+        str | None, typer.Option(help="The telemetry service, as unix:/path or host:port.", show_default=False)
+    ] = None,
+    config: Config = None,
+    run_dir: RunDir = None,
+) -> None:
+    """Watch every model live.
+
+    Requests a second, time to the first token, tokens a second, errors and cost an hour, over telemetry's window. Without a terminal
+    it prints one picture.
+    """
+    from pointsman.cli.target import Whereabouts
+    from pointsman.cli.top import run_top
+
+    raise SystemExit(run_top(Whereabouts(address, config, run_dir, telemetry), interval, once=once))
+
+
+@app.command("check-config")
+def check_config(
+    file: Annotated[Path, typer.Argument(help="The mesh's YAML file.", show_default=False)],
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask the running providers for each configured model.")
+    ] = False,
+    run_dir: RunDir = None,
+) -> None:
+    """Tell what is wrong with a file, or what it amounts to.
+
+    Exit code 2 where it is wrong; 1 where --live finds a model that its running provider lacks.
+    """
+    from pointsman.cli.check_config import run_check_config
+
+    raise SystemExit(run_check_config(file, run_dir, live=live))
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Which processes a configuration asks for, and what each may see."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from pointsman.config.addresses import classifier_address, provider_address, router_address, telemetry_address
+from pointsman.config.load import LoadedConfig
+from pointsman.config.schema import AnyProvider, MeshConfig
+
+
+class Kind(Enum):
+    """The service that a process runs."""
+
+    CLASSIFIER = auto()
+    TELEMETRY = auto()
+    PROVIDER = auto()
+    ROUTER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """One process: `module` is run with `arguments`; `environment` is all that it sees, with no secret but its own."""
+
+    name: str
+    kind: Kind
+    module: str
+    arguments: tuple[str, ...]
+    address: str
+    environment: Mapping[str, str]
+
+    def command(self, parent_pid: int) -> list[str]:
+        """What to execute; the process ends with `parent_pid`."""
+        return [sys.executable, "-m", "pointsman.supervisor.launch", str(parent_pid), self.module, *self.arguments]
+
+
+def plan_services(
+    loaded: LoadedConfig, run_dir: Path, environment: Mapping[str, str], drain_grace_s: float
+) -> tuple[ServiceSpec, ...]:
+    """All processes of the mesh, the router last."""
+    mesh = loaded.mesh
+    arguments = ("--config", str(loaded.path), "--run-dir", str(run_dir), "--drain-grace", f"{drain_grace_s:g}")
+    public = {key: value for key, value in environment.items() if key not in _secrets(mesh)}
+    # Their logs go through a pipe, where Python would hold them back.
+    public["PYTHONUNBUFFERED"] = "1"
+    providers = [
+        ServiceSpec(
+            f"provider-{name}",
+            Kind.PROVIDER,
+            "services.providers",
+            ("--provider", name, *arguments),
+            provider_address(mesh, run_dir, name),
+            public | _own_secret(section, environment),
+        )
+        for name, section in mesh.providers.items()
+    ]
+
+    def spec(name: str, kind: Kind, address: str) -> ServiceSpec:
+        return ServiceSpec(name, kind, f"services.{name}", arguments, address, public)
+
+    return (
+        spec("telemetry", Kind.TELEMETRY, telemetry_address(mesh, run_dir)),
+        spec("classifier", Kind.CLASSIFIER, classifier_address(mesh, run_dir)),
+        *providers,
+        spec("router", Kind.ROUTER, router_address(mesh, run_dir)),
+    )
+
+
+def key_variable(section: AnyProvider) -> str | None:
+    """The environment variable that holds the provider's key; None for one that needs no key."""
+    variable: str | None = getattr(section, "api_key_env", None)
+    return variable
+
+
+def _secrets(mesh: MeshConfig) -> frozenset[str]:
+    return frozenset(variable for section in mesh.providers.values() if (variable := key_variable(section)))
+
+
+def _own_secret(section: AnyProvider, environment: Mapping[str, str]) -> dict[str, str]:
+    variable = key_variable(section)
+    return {variable: environment[variable]} if variable and variable in environment else {}
