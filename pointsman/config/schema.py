@@ -225,7 +225,7 @@ def shipped_policies() -> dict[str, PolicySection]:
         "quality_first": PolicySection(
             description="the best answer", success_value=1.0, second_value=0.0, default_complexity=0.8
         ),
-        "economy": PolicySection(description="the cheapest that will do", success_value=0.002, default_complexity=0.4),
+        "economy": PolicySection(description="the cheapest that will do", success_value=0.001, default_complexity=0.4),
         "latency_first": PolicySection(description="the fastest that will do", success_value=0.01, second_value=0.005),
     }
 

@@ -60,7 +60,9 @@ class Health:
             return
         self._components[name] = component
         if not serving:
-            logger.warning("component %s is not serving: %s", name, detail)
+            # At the start most parts wait for others; that is no warning yet.
+            level = logging.WARNING if before else logging.INFO
+            logger.log(level, "component %s is not serving: %s", name, detail)
         elif before is not None:
             logger.info("component %s is serving again", name)
         self._publish({name: _SERVING if serving else _NOT_SERVING})
