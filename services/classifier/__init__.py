@@ -1,0 +1,1 @@
+"""Says what kind of work a prompt is, and how hard."""

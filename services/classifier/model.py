@@ -1,0 +1,106 @@
+"""One loaded revision of the classifier: its files, and a prompt's way through them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from services.classifier.features import count_characters, estimate_tokens, surface_features, window
+from services.classifier.judgement import Judgement, PromptFacts, Tier, judge
+from services.classifier.language import LanguageTable
+from services.classifier.manifest import ModelFilesError, read_manifest
+from services.classifier.onnx_model import Logits, OnnxModel
+from services.classifier.window_tokens import UNKNOWN, WindowTokenizer
+
+SHIPPED_MODELS = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPrompt:
+    """A prompt as the tiers read it: token ids, surface features of shape (F,), and what needs no model."""
+
+    token_ids: list[int]
+    features: NDArray[np.float32]
+    facts: PromptFacts
+
+
+class ClassifierModel:
+    """All files of one manifest, verified and ready. Calls block; each method belongs to one thread at a time."""
+
+    def __init__(self, directory: Path, *, threads: int, with_encoder: bool) -> None:
+        """Load a folder. Raises ModelFilesError naming the file that is wrong."""
+        self.manifest = read_manifest(directory)
+        manifest = self.manifest
+        try:
+            tokenizer = Tokenizer.from_file(str(directory / manifest.tokenizer.file))
+        except Exception as error:
+            raise ModelFilesError(
+                f"{directory / manifest.tokenizer.file}: expected a tokenizer file ({error})"
+            ) from error
+        self._tokenizer = WindowTokenizer(tokenizer)
+        self._language = _load_language(directory / manifest.language_file)
+        self._rates = np.array(manifest.tokens_per_character)
+        self._output_lengths = [manifest.output_tokens[name] for name in manifest.taxonomy]
+        classes = len(manifest.taxonomy)
+        self._fast = OnnxModel(directory / manifest.fast.file, classes, threads=1)
+        self._encoder: OnnxModel | None = None
+        if with_encoder:
+            if manifest.encoder is None:
+                raise ModelFilesError(f"{directory}: expected an encoder tier; the manifest has the fast tier alone")
+            self._encoder = OnnxModel(directory / manifest.encoder.file, classes, threads)
+
+    @property
+    def revision(self) -> str:
+        """The revision that answers carry."""
+        return self.manifest.revision
+
+    def prepare(self, text: str, more_text: str = "", more_tokens: int = 0) -> PreparedPrompt:
+        """Read `text` once; what surrounds it (system prompt, earlier turns, tools) only counts as input tokens."""
+        cut, counts = window(text), count_characters(text)
+        ids = self._tokenizer.token_ids(cut)
+        content = len(ids) - 2
+        facts = PromptFacts(
+            input_tokens=more_tokens
+            + sum(estimate_tokens(c, self._rates) for c in (counts, count_characters(more_text))),
+            language_code=self._language.guess(cut.head),
+            known_share=1 - ids.count(UNKNOWN) / content if content > 0 else 0.0,
+        )
+        return PreparedPrompt(ids, surface_features(counts, cut), facts)
+
+    def judge_fast(self, prompt: PreparedPrompt) -> Judgement:
+        """Ask the fast tier about one prompt."""
+        return self._judged(Tier.FAST, self._fast.run([prompt.token_ids], prompt.features[None, :]), [prompt])[0]
+
+    def judge_encoder(self, prompts: Sequence[PreparedPrompt]) -> list[Judgement]:
+        """Ask the encoder about a batch; only where it was loaded."""
+        assert self._encoder is not None
+        logits = self._encoder.run([p.token_ids for p in prompts], np.stack([p.features for p in prompts]))
+        return self._judged(Tier.ENCODER, logits, prompts)
+
+    def is_confident(self, judgement: Judgement) -> bool:
+        """Whether a fast answer needs no second opinion."""
+        return judgement.confidence >= self.manifest.fast_confident_above
+
+    def _judged(self, tier: Tier, logits: Logits, prompts: Sequence[PreparedPrompt]) -> list[Judgement]:
+        calibration = self.manifest.fast if tier is Tier.FAST else self.manifest.encoder
+        assert calibration is not None
+        return [
+            judge(tier, intent, right, prompt.facts, calibration, self.manifest.taxonomy, self._output_lengths)
+            for intent, right, prompt in zip(logits.intent, logits.right, prompts, strict=True)
+        ]
+
+
+def _load_language(path: Path) -> LanguageTable:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return LanguageTable(
+                codes=tuple(str(code) for code in stored["codes"]),
+                log_probability=stored["rows"].astype(np.float32) * stored["scale"],
+                prior=stored["prior"],
+                confident_above=float(stored["confident_above"]),
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelFilesError(f"{path}: expected a language table ({error})") from error

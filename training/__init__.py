@@ -1,0 +1,1 @@
+"""How the models that Pointsman ships are made."""

@@ -1,0 +1,1 @@
+"""How the prompt classifier is made, from data to ONNX."""
