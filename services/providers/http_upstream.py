@@ -19,6 +19,7 @@ from pointsman import errors
 from services.providers import http_errors
 from services.providers.contract import Event
 from services.providers.http_error_body import parse_error_body, read_error, read_retry_after
+from services.providers.pace import gathering_s
 from services.providers.prompt_json import JsonObject
 from services.providers.sse import ServerSentEvent, SseParser
 
@@ -70,6 +71,7 @@ class HttpUpstream:
         self.secrets = tuple(_secrets([key or "", *configured.values()]))
         merged = CIMultiDict(headers)
         merged.update(configured)
+        self._in_flight = 0
         self._session = aiohttp.ClientSession(
             # The number of calls is bounded where they are admitted.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
@@ -96,6 +98,7 @@ class HttpUpstream:
         """
         answering = False
         raw = to_json(body)
+        self._in_flight += 1
         try:
             response = await self._session.post(
                 self.url(path),
@@ -126,6 +129,8 @@ class HttpUpstream:
                         yield events
                     if reader.finished:
                         return
+                    if wait_s := gathering_s(self._in_flight):
+                        await asyncio.sleep(wait_s)
                 yield reader.end()
             finally:
                 if reader.finished:
@@ -133,6 +138,8 @@ class HttpUpstream:
                 response.close()
         except http_errors.FOREIGN as error:
             raise http_errors.from_exception(self._name, error, answering) from error
+        finally:
+            self._in_flight -= 1
 
     async def get(self, path: str, query: Mapping[str, str], timeout_s: float, limit_bytes: int) -> bytes:
         """Gets a JSON document within `timeout_s`; raises errors of the tree only, with `http_status` in their metadata."""

@@ -1,0 +1,95 @@
+"""What was measured, as tables for a person and as JSON for a machine."""
+
+import json
+import os
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+# ARCHITECTURE's numbers to hold: name, where it is in the results, bar.
+BARS: list[tuple[str, tuple[str, ...], float]] = [
+    ("added time to first token, fast tier, p50 (ms)", ("added_first_token_ms", "p50"), 3.0),
+    ("added time to first token, fast tier, p99 (ms)", ("added_first_token_ms", "p99"), 8.0),
+    ("added time to first token, encoder tier, p50 (ms)", ("added_first_token_encoder_ms", "p50"), 12.0),
+    ("router, processor µs a token, 64 streams", ("router_us_per_token", "64"), 30.0),
+    ("router + provider, processor µs a token, 64 streams", ("router_and_provider_us_per_token", "64"), 60.0),
+    ("all services, processor ms a request of 100 tokens", ("all_services_ms_per_request",), 8.0),
+    ("decide among 50 models, p99 (µs)", ("decide_us", "p99"), 100.0),
+    ("cancel to upstream closed, p99 (ms)", ("cancel_ms", "p99"), 100.0),
+    ("router, resident MB", ("rss_mb", "router"), 100.0),
+    ("provider, resident MB", ("rss_mb", "provider"), 100.0),
+    ("telemetry, resident MB", ("rss_mb", "telemetry"), 100.0),
+    ("classifier, resident MB", ("rss_mb", "classifier"), 200.0),
+]
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "date": date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "processor": names[0] if names else platform.machine(),
+        "python": platform.python_version(),
+        "grpcio": version("grpcio"),
+        "load_average": [round(x, 2) for x in os.getloadavg()],
+    }
+
+
+def write(path: Path, results: dict[str, Any]) -> None:
+    """Writes the JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def show(console: Console, results: dict[str, Any]) -> None:
+    """Prints figures beside their bars, and beside LiteLLM's."""
+    mesh, litellm = results["mesh"], results.get("litellm")
+    table = Table(title="The mesh against its bars", title_justify="left")
+    for name in ("what", "measured", "bar", ""):
+        table.add_column(name, justify="left" if name in ("what", "") else "right")
+    for what, where, bar in BARS:
+        value: Any = mesh
+        for key in where:
+            value = value[key]
+        table.add_row(
+            what,
+            f"{value:.2f}" if value < 10 else f"{value:.0f}",
+            f"{bar:g}",
+            "[green]held[/]" if value <= bar else "[red]missed[/]",
+        )
+    console.print(table)
+    table = Table(title="Beside a direct call and LiteLLM's proxy, same upstream, same run", title_justify="left")
+    for name in ("what", "direct", "mesh", "LiteLLM", "LiteLLM / mesh"):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    for share in ("p50", "p99"):
+        ours = mesh["added_first_token_ms"][share]
+        theirs = litellm["added_first_token_ms"][share] if litellm else None
+        direct = results["direct"]["first_token_ms"][share]
+        table.add_row(f"time to first token {share} (ms)", f"{direct:.2f}", f"+{ours:.2f}", *_beside(ours, theirs, "+"))
+    for count in ("1", "16", "64"):
+        ours = mesh["router_and_provider_us_per_token"][count]
+        theirs = litellm["us_per_token"][count] if litellm else None
+        table.add_row(f"processor µs a token, {count} streams", "", f"{ours:.0f}", *_beside(ours, theirs))
+    ours = sum(mesh["rss_mb"].values())
+    table.add_row(
+        "resident MB, all processes", "", f"{ours:.0f}", *_beside(ours, litellm["rss_mb"] if litellm else None)
+    )
+    console.print(table)
+
+
+def _beside(ours: float, theirs: float | None, sign: str = "") -> tuple[str, str]:
+    return (
+        ("-", "-")
+        if theirs is None
+        else (f"{sign}{theirs:.2f}" if theirs < 10 else f"{sign}{theirs:.0f}", f"{theirs / ours:.1f}")
+    )
