@@ -30,7 +30,7 @@ def generate(target: Path) -> None:
             f"--python_out={target}",
             f"--pyi_out={target}",
             f"--grpc_python_out={target}",
-            f"--mypy_grpc_out={target}",
+            f"--mypy_grpc_out=quiet:{target}",
             *contracts,
         ]
     )
