@@ -60,7 +60,7 @@ $(BIN)/.installed: requirements-bootstrap.lock requirements-dev.lock pyproject.t
 	@touch $@
 
 .venv-triton/.installed: requirements-bootstrap.lock deploy/triton/requirements.lock
-	@deploy/setup/python.sh "$(PYTHON)" .venv-triton deploy/triton/requirements.lock
+	@deploy/setup/python.sh "$(PYTHON)" .venv-triton deploy/triton/requirements.lock 12
 	@touch $@
 
 tests/node/node_modules/.installed: tests/node/package-lock.json $(BIN)/.installed

@@ -41,7 +41,7 @@ def _config(endpoints: Endpoints) -> Mapping[str, object]:
         "version": 1,
         "limits": {"first_token_timeout_s": 10},
         "providers": {
-            "triton": {"kind": "triton", "url": endpoints.triton, "health_interval_s": 2},
+            "triton": {"kind": "triton", "url": endpoints.triton, "max_in_flight": 32, "health_interval_s": 2},
             "openai": openai,
             "anthropic": anthropic,
         },

@@ -1,0 +1,1 @@
+"""What the tiny-chat model is made of; nothing here knows Triton."""

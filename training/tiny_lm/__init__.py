@@ -1,0 +1,1 @@
+"""How tiny-chat, the small language model that Triton serves, is made."""
