@@ -3,18 +3,25 @@
 Wire format: google.rpc.Status in the trailing metadata `grpc-status-details-bin`, details by AIP-193.
 """
 
+from collections.abc import Mapping, Sequence
+
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from pointsman import errors
 
 DETAILS_KEY = "grpc-status-details-bin"
-# gRPC refuses trailing metadata above 8 KiB by default; the rest of a status needs room too.
-MESSAGE_LIMIT = 2_000
-METADATA_VALUE_LIMIT = 400
+# gRPC refuses trailing metadata above 8 KiB, and the client then reads another code than ours. Against it count the message,
+# percent-encoded, and the details, which hold it once more and grow by a third where a peer takes no binary.
+MESSAGE_BYTES = 1_500
+DETAILS_BYTES = 4_500
+VALUE_BYTES = 400
+LONGEST_WAIT_S = 86_400.0
+FOREIGN_KEY = "grpc_status"
 
 # What a status without our ErrorInfo means: it was made by gRPC itself or by a proxy on the way.
 FOREIGN: dict[grpc.StatusCode, type[errors.PointsmanError]] = {
@@ -38,27 +45,21 @@ FOREIGN: dict[grpc.StatusCode, type[errors.PointsmanError]] = {
 
 
 def to_status(error: errors.PointsmanError) -> status_pb2.Status:
-    """Builds the status that carries `error`, its reason, its time to wait and its field violations."""
-    status = status_pb2.Status(
-        code=grpc.StatusCode[error.code].value[0],
-        message=error.message[:MESSAGE_LIMIT],
-    )
-    info = error_details_pb2.ErrorInfo(
-        reason=error.reason.value,
-        domain=errors.DOMAIN,
-        metadata={key: value[:METADATA_VALUE_LIMIT] for key, value in error.metadata.items()},
-    )
-    _pack(status, info)
+    """Builds the status that carries `error`, its reason, its time to wait and its field violations.
+
+    What is longer than a status may be is cut; what does not fit is left out, the last violations first.
+    """
+    status = status_pb2.Status(code=grpc.StatusCode[error.code].value[0], message=_fit_message(error.message))
     if error.retry_after_s is not None:
         delay = Duration()
-        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        delay.FromNanoseconds(int(min(max(0.0, error.retry_after_s), LONGEST_WAIT_S) * 1e9))
         _pack(status, error_details_pb2.RetryInfo(retry_delay=delay))
+    info = error_details_pb2.ErrorInfo(reason=error.reason.value, domain=errors.DOMAIN)
+    room = DETAILS_BYTES - status.ByteSize() - info.ByteSize()
+    info.metadata.update(_fit_metadata(error.metadata, room))
+    _pack(status, info)
     if error.violations:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description[:METADATA_VALUE_LIMIT])
-            for v in error.violations
-        ]
-        _pack(status, error_details_pb2.BadRequest(field_violations=violations))
+        _pack(status, _fit_violations(error.violations, DETAILS_BYTES - status.ByteSize()))
     return status
 
 
@@ -69,11 +70,23 @@ def from_rpc_error(error: aio.AioRpcError) -> errors.PointsmanError:
         if key == DETAILS_KEY and isinstance(value, bytes) and (rebuilt := _from_details(value)):
             return rebuilt
     cls = FOREIGN.get(error.code(), errors.InternalError)
-    return cls(message, metadata={"grpc_status": error.code().name})
+    return cls(message, metadata={FOREIGN_KEY: error.code().name})
+
+
+def is_foreign(error: errors.PointsmanError) -> bool:
+    """Whether gRPC itself or a proxy said it, not a service of the mesh."""
+    return FOREIGN_KEY in error.metadata
 
 
 def _from_details(details: bytes) -> errors.PointsmanError | None:
-    status = status_pb2.Status.FromString(details)
+    """The error that the details tell; None where they are not ours or not whole."""
+    try:
+        return _read_details(status_pb2.Status.FromString(details))
+    except DecodeError:
+        return None
+
+
+def _read_details(status: status_pb2.Status) -> errors.PointsmanError | None:
     cls: type[errors.PointsmanError] | None = None
     metadata: dict[str, str] = {}
     retry_after_s: float | None = None
@@ -99,3 +112,41 @@ def _pack(
     packed = Any()
     packed.Pack(detail)
     status.details.append(packed)
+
+
+def _fit_message(message: str) -> str:
+    room = MESSAGE_BYTES
+    clean = _clip(message, MESSAGE_BYTES)
+    for index, character in enumerate(clean):
+        room -= sum(1 if 0x20 <= byte <= 0x7E and byte != 0x25 else 3 for byte in character.encode())
+        if room < 0:
+            return clean[:index]
+    return clean
+
+
+def _fit_metadata(metadata: Mapping[str, str], room: int) -> dict[str, str]:
+    """Every key with an equal share of the room."""
+    if not metadata:
+        return {}
+    overhead = 8 + max(map(len, metadata))
+    share = min(VALUE_BYTES, room // len(metadata) - overhead)
+    return {key: _clip(value, share) for key, value in metadata.items()} if share > 0 else {}
+
+
+def _fit_violations(violations: Sequence[errors.FieldViolation], room: int) -> error_details_pb2.BadRequest:
+    """As many as there is room for, and at least one."""
+    found = error_details_pb2.BadRequest()
+    for violation in violations:
+        told = error_details_pb2.BadRequest.FieldViolation(
+            field=_clip(violation.field, VALUE_BYTES), description=_clip(violation.description, VALUE_BYTES)
+        )
+        room -= told.ByteSize() + 3
+        if room < 0 and found.field_violations:
+            break
+        found.field_violations.append(told)
+    return found
+
+
+def _clip(text: str, limit_bytes: int) -> str:
+    """At most so many bytes of UTF-8; what cannot be encoded becomes a question mark."""
+    return text.encode("utf-8", "replace")[:limit_bytes].decode("utf-8", "ignore")

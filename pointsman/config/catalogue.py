@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pointsman.config.load import ConfigError, LoadedConfig, Problem
+from pointsman.config.load import ConfigError, LoadedConfig
 from pointsman.config.prices import ListPrice, look_up
 from pointsman.config.schema import CapabilityName, ModelSection, PriceSection
 
@@ -63,9 +63,8 @@ def complete_models(config: LoadedConfig) -> tuple[Model, ...]:
     for index, section in enumerate(config.mesh.models):
         found = known.get(_list_reference(config, section))
         problems += [
-            Problem(
-                0,
-                f"models.{index}.{field}",
+            config.problem(
+                ("models", index, field),
                 f"expected a value; genai-prices knows none for {section.provider}/{section.model}",
             )
             for field in _missing(section, found)

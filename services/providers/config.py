@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.config.addresses import provider_address
-from pointsman.config.load import ConfigError, LoadedConfig, Problem
+from pointsman.config.load import ConfigError, LoadedConfig
 from pointsman.config.schema import AnthropicHttpSection, AnyProvider, ModelSection, OpenAiHttpSection
 from services.runtime.settings import Settings
 
@@ -33,7 +33,9 @@ def read_config(loaded: LoadedConfig, settings: Settings) -> ProviderConfig:
     section = mesh.providers.get(name)
     if section is None:
         known = ", ".join(sorted(mesh.providers))
-        raise ConfigError(loaded.path, [Problem(0, "providers", f"expected to find {name!r}; the file has {known}")])
+        raise ConfigError(
+            loaded.path, [loaded.problem(("providers",), f"expected to find {name!r}; the file has {known}")]
+        )
     variable = section.api_key_env if isinstance(section, OpenAiHttpSection | AnthropicHttpSection) else None
     api_key = settings.environment.get(variable, "").strip() if variable else ""
     return ProviderConfig(

@@ -130,7 +130,7 @@ class HttpUpstream:
                     if reader.finished:
                         return
                     if wait_s := gathering_s(self._in_flight):
-                        await asyncio.sleep(wait_s)
+                        await _gather(response, wait_s)
                 yield reader.end()
             finally:
                 if reader.finished:
@@ -185,6 +185,20 @@ class HttpUpstream:
 
 def _secrets(values: Iterable[str]) -> Iterable[str]:
     return (word for value in values for word in value.split() if len(word) >= SHORTEST_SECRET)
+
+
+async def _gather(response: aiohttp.ClientResponse, wait_s: float) -> None:
+    """Lets text gather in the kernel's buffer, where a piece costs nothing until all are read at once.
+
+    Reading stops meanwhile, or each piece would wake the process. A body that has ended has no connection and nothing to wait for.
+    """
+    transport = response.connection.transport if response.connection else None
+    if transport is None or transport.is_closing():
+        return
+    transport.pause_reading()
+    await asyncio.sleep(wait_s)
+    if not transport.is_closing():
+        transport.resume_reading()
 
 
 async def _settle(response: aiohttp.ClientResponse) -> None:

@@ -16,6 +16,7 @@ class HealthBoard:
     def __init__(self, models: Mapping[str, object]) -> None:
         self._states = dict.fromkeys(models, ModelHealth(ModelState.LOADING, "not asked yet"))
         self._changed = asyncio.Condition()
+        self._closed = False
 
     @property
     def states(self) -> dict[str, ModelHealth]:
@@ -33,14 +34,22 @@ class HealthBoard:
             self._states |= news
             self._changed.notify_all()
 
+    async def close(self) -> None:
+        """Ends every watch, those to come included."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
     async def watch(self) -> AsyncGenerator[dict[str, ModelHealth], None]:
-        """Yields all states first, then those that changed."""
+        """Yields all states first, then those that changed, until `close`."""
         seen = self.states
         yield seen
         while True:
             async with self._changed:
-                while self._states == seen:
+                while self._states == seen and not self._closed:
                     await self._changed.wait()
+                if self._closed:
+                    return
                 news = {model: health for model, health in self._states.items() if seen[model] != health}
                 seen = self.states
             yield news

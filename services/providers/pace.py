@@ -7,7 +7,7 @@ of ours, and the first token is read before any wait.
 
 FRAMES_PER_SECOND = 1_600
 # Shorter waits join nothing at the usual rates, and cost a timer.
-SHORTEST_S = 0.005
+SHORTEST_S = 0.010
 # What a reader does not notice.
 LONGEST_S = 0.050
 

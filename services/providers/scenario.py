@@ -15,17 +15,16 @@ models:
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pointsman.config.load import ConfigError, Problem
+from pointsman.config.yaml_file import read_yaml
 from pointsman.errors import BY_REASON
 
 REASONS = {reason.removeprefix("ERROR_REASON_"): cls for reason, cls in BY_REASON.items()}
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ScriptedToolCall(_Section):
@@ -96,15 +95,8 @@ class Scenario(_Section):
 
 def load_scenario(path: Path) -> Scenario:
     """Reads and validates a scenario; raises ConfigError."""
+    file = read_yaml(path)
     try:
-        return Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(path, [Problem(0, "(file)", f"expected a readable file: {error.strerror}")]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(path, [Problem(0, "(syntax)", f"expected YAML: {error}")]) from error
+        return Scenario.model_validate(file.content)
     except ValidationError as error:
-        problems = [
-            Problem(0, ".".join(map(str, issue["loc"])) or "(file)", f"expected otherwise: {issue['msg']}")
-            for issue in error.errors()
-        ]
-        raise ConfigError(path, problems) from error
+        raise file.invalid(error) from error

@@ -1,5 +1,6 @@
 """ProviderService over an adapter."""
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -18,6 +19,7 @@ from services.providers.frames import join, to_frame
 from services.providers.model_health import HealthBoard
 
 RETRY_AFTER_S = 1.0
+PAGE_TOKEN = re.compile(r"[0-9]{1,9}")
 STATES = {
     ModelState.READY: pb.ModelHealth.STATE_READY,
     ModelState.LOADING: pb.ModelHealth.STATE_LOADING,
@@ -62,7 +64,7 @@ class ProviderServicer(ProviderServiceServicer):
         size = request.page_size or len(self._config.models)
         if size < 1:
             raise errors.InvalidRequest.of("page_size", f"expected 0 or more, found {request.page_size}")
-        if request.page_token and not request.page_token.isdecimal():
+        if request.page_token and not PAGE_TOKEN.fullmatch(request.page_token):
             raise errors.InvalidRequest.of("page_token", "expected the next_page_token of an earlier page")
         start = int(request.page_token or 0)
         sections = list(self._config.models.values())

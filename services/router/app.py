@@ -10,14 +10,14 @@ from pointsman.config.load import load_config
 from pointsman.router.v1.router_service_pb2 import DESCRIPTOR
 from pointsman.router.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
 from services.router.classify import Classify
-from services.router.config import read_config
+from services.router.config import RouterConfig, read_config
 from services.router.fleet import Fleet
 from services.router.generate import Generator
 from services.router.report import Reporter
 from services.router.route import Router
 from services.router.servicer import RouterServicer
 from services.runtime.channel import open_channel
-from services.runtime.clock import SystemClock
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.health import Health
 from services.runtime.server import Server
 from services.runtime.settings import Settings
@@ -29,9 +29,18 @@ SERVICE = DESCRIPTOR.services_by_name["RouterService"].full_name
 async def run(settings: Settings) -> None:
     """Serves until a signal; raises ConfigError and AddressTaken."""
     config = read_config(load_config(settings.config_path), settings)
-    clock = SystemClock()
+    tracing = Tracing(settings)
+    try:
+        async with compose(config, SystemClock()) as server:
+            await server.serve_until_signal(settings.drain_grace_s)
+    finally:
+        tracing.close()
+
+
+@asynccontextmanager
+async def compose(config: RouterConfig, clock: Clock) -> AsyncIterator[Server]:
+    """Yields a server that is whole but does not listen yet; what it still has to report is sent at the end."""
     async with AsyncExitStack() as stack:
-        stack.callback(Tracing(settings).close)
         health = Health(SERVICE)
         classifier = await stack.enter_async_context(_channel(config.classifier_address))
         telemetry = await stack.enter_async_context(_channel(config.telemetry_address))
@@ -48,7 +57,7 @@ async def run(settings: Settings) -> None:
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(fleet.run()), tasks.create_task(reporter.run())]
             try:
-                await server.serve_until_signal(settings.drain_grace_s)
+                yield server
             finally:
                 for task in background:
                     task.cancel()

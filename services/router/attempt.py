@@ -10,9 +10,13 @@ from pointsman import errors, rpc_status
 from pointsman.llm.v1.generation_pb2 import GenerationEvent
 from pointsman.provider.v1 import provider_service_pb2 as pb
 from services.runtime import tracing
+from services.runtime.channel import undecodable
 
 if TYPE_CHECKING:  # these exist for the type checker alone
     from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
+
+# A provider that has finished its answer ends the call within a network's round trip.
+END_LIMIT_S = 1.0
 
 
 class Watchdog:
@@ -96,17 +100,32 @@ class Attempt:
         except StopAsyncIteration:
             raise errors.StreamCut(f"{self._model} ended its stream without finishing") from None
         except aio.AioRpcError as error:
-            raise rpc_status.from_rpc_error(error) from error
+            raise self._lost(error) from error
         except asyncio.CancelledError:
-            # The caller's own cancel goes first, even where both happen at once.
-            task = asyncio.current_task()
-            if watchdog.fired and not (task and task.cancelling()):
+            if self._given_up():
                 raise self._too_slow() from None
             raise
         watchdog.end()
+        if undecodable(frame):
+            raise errors.ProviderProtocol(f"{self._model} sent bytes that are no frame")
         event = frame.event
         self._count(event)
         return event
+
+    async def end(self) -> None:
+        """Lets the provider end its stream after `finished`: a cancel now would cost it its upstream connection.
+
+        The answer is whole; whatever else the provider says of it, or does not, changes nothing.
+        """
+        self._watchdog.begin(END_LIMIT_S)
+        try:
+            async for _ in self._frames:
+                pass
+        except aio.AioRpcError:
+            pass
+        except asyncio.CancelledError:
+            if not self._given_up():
+                raise
 
     def close(self) -> None:
         """Ends the call at the provider, if it still goes on."""
@@ -140,6 +159,22 @@ class Attempt:
         self.last_token_s = now_s = self._loop.time() - self._began_s
         if self.first_token_s is None:
             self.first_token_s = now_s
+
+    def _given_up(self) -> bool:
+        """Whether a cancel is the watchdog's; the caller's own goes first, even where both happen at once."""
+        task = asyncio.current_task()
+        return self._watchdog.fired and not (task and task.cancelling())
+
+    def _lost(self, error: aio.AioRpcError) -> errors.PointsmanError:
+        """A connection that breaks, without a word of ours, after the first token is a cut stream."""
+        told = rpc_status.from_rpc_error(error)
+        if (
+            self.first_token_s is not None
+            and isinstance(told, errors.ProviderUnreachable)
+            and rpc_status.is_foreign(told)
+        ):
+            return errors.StreamCut(f"{self._model}: {told.message}", metadata=told.metadata)
+        return told
 
     def _too_slow(self) -> errors.PointsmanError:
         if self.first_token_s is None:

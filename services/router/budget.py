@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 # A candidate that is not the last may use so much of the time that is left until its first token.
 SHARE_OF_TIME = 0.5
+# The last one may use this share, so that its silence is told before the deadline ends everything without a word.
+LAST_SHARE_OF_TIME = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Budget:
     def first_token_limit_s(self, now_s: float, limit_s: float, *, others: bool) -> float:
         """How long the next attempt may be silent; leaves time for the `others` that could still be tried."""
         left = self.remaining_s(now_s)
-        return min(limit_s, left * SHARE_OF_TIME if others and self.attempts > 1 else left)
+        return min(limit_s, left * (SHARE_OF_TIME if others and self.attempts > 1 else LAST_SHARE_OF_TIME))
 
     def spend_attempt(self) -> "Budget":
         """The budget after one more attempt began."""

@@ -12,6 +12,7 @@ from pointsman.llm.v1.prompt_pb2 import Prompt
 from services.router.decision import Judgement
 from services.router.policy import Policy
 from services.runtime import tracing
+from services.runtime.channel import undecodable
 from services.runtime.health import Health
 
 if TYPE_CHECKING:  # these exist for the type checker alone
@@ -22,8 +23,9 @@ logger = logging.getLogger(__name__)
 COMPONENT = "classifier"
 # One late answer is no outage; so many in a row are.
 FAILURES_TO_REPORT = 3
-# Rough counts for a prompt that nobody judged (four characters a token, an answer of a few paragraphs).
-CHARACTERS_PER_TOKEN = 4
+# Rough counts for a prompt that nobody judged: four characters a token, an image of a thousand, an answer of a few paragraphs.
+BYTES_PER_TOKEN = 4
+TOKENS_PER_MEDIA = 1_000
 DEFAULT_OUTPUT_TOKENS = 400
 
 
@@ -55,32 +57,43 @@ class Classify:
             )
         except aio.AioRpcError as error:
             reason = f"classifier {error.code().name.lower().replace('_', ' ')}"
-            self._failures += 1
-            if self._failures >= FAILURES_TO_REPORT:
-                await self._health.report(COMPONENT, False, error.details() or reason)
-            return Classified(_default(prompt, policy, reason), None)
+            return await self._without(prompt, policy, reason, error.details() or reason)
+        if undecodable(response):
+            return await self._without(prompt, policy, "classifier not understood", "its answer is no ClassifyResponse")
         self._failures = 0
         await self._health.report(COMPONENT, True)
         found = response.classification
         fallback = ""
-        if found.confidence < self._confidence_bar:
+        # So written that a number that is none counts as unsure.
+        if not (found.confidence >= self._confidence_bar and 0 <= found.complexity <= 1):
             fallback = f"classifier unsure: {found.confidence:.2f}"
         judgement = Judgement(
             intent=found.intents[0].intent if found.intents else "",
             complexity=policy.default_complexity if fallback else found.complexity,
-            input_tokens=found.estimated_input_tokens,
+            input_tokens=found.estimated_input_tokens or _count_input(prompt),
             output_tokens=found.estimated_output_tokens or DEFAULT_OUTPUT_TOKENS,
             fallback=fallback,
         )
         return Classified(judgement, found)
+
+    async def _without(self, prompt: Prompt, policy: Policy, reason: str, detail: str) -> Classified:
+        self._failures += 1
+        if self._failures >= FAILURES_TO_REPORT:
+            await self._health.report(COMPONENT, False, detail)
+        return Classified(_default(prompt, policy, reason), None)
 
 
 def _default(prompt: Prompt, policy: Policy, reason: str) -> Judgement:
     return Judgement(
         intent="",
         complexity=policy.default_complexity,
-        # The encoded size is close to the number of characters, and costs nothing to know.
-        input_tokens=max(1, prompt.ByteSize() // CHARACTERS_PER_TOKEN),
+        input_tokens=_count_input(prompt),
         output_tokens=DEFAULT_OUTPUT_TOKENS,
         fallback=reason,
     )
+
+
+def _count_input(prompt: Prompt) -> int:
+    """From the encoded size, which is close to the number of characters and costs nothing to know; media count for themselves."""
+    media = [part.media.ByteSize() for turn in prompt.turns for part in turn.parts if part.HasField("media")]
+    return max(1, (prompt.ByteSize() - sum(media)) // BYTES_PER_TOKEN + TOKENS_PER_MEDIA * len(media))

@@ -7,6 +7,7 @@ models ──filters──> eligible ──score──> ranked
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from pointsman.config.catalogue import Model
 from pointsman.config.schema import CapabilityName
@@ -66,9 +67,11 @@ class Needs:
     wanted_output_tokens: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One model with its verdict and the numbers behind it; times in seconds, `score` in micros."""
+class Candidate(NamedTuple):
+    """One model with its verdict and the numbers behind it; times in seconds, `score` in micros.
+
+    A tuple, as every request makes one for each model: a frozen dataclass takes four times as long to make.
+    """
 
     model: Model
     verdict: Verdict
@@ -90,41 +93,49 @@ class Decision:
 
 
 def decide(snapshot: Snapshot, policy: Policy, judgement: Judgement, needs: Needs) -> Decision:
-    """Filters and ranks every model of the snapshot. Equal scores are ranked by reference, so that the order is stable."""
-    ranked: list[Candidate] = []
-    ruled_out: list[Candidate] = []
-    for live in snapshot.models:
-        candidate = _judge(live, policy, judgement, needs)
-        (ranked if candidate.verdict is Verdict.ELIGIBLE else ruled_out).append(candidate)
-    ranked.sort(key=lambda c: (c.expected_quality < policy.min_quality, -c.score, c.model.reference))
+    """Filters and ranks every model of the snapshot; of equal scores the cheaper model comes first, then by reference."""
+    judged = [_judge(live, policy, judgement, needs) for live in snapshot.models]
+    eligible = Verdict.ELIGIBLE
+    ranked = [candidate for candidate in judged if candidate.verdict is eligible]
+    ruled_out = [candidate for candidate in judged if candidate.verdict is not eligible]
+    min_quality = policy.min_quality
+    ranked.sort(key=lambda c: (c.expected_quality < min_quality, -c.score, _list_price(c.model), c.model.reference))
     return Decision(tuple(ranked), tuple(ruled_out), _reason(ranked, policy, judgement, needs))
+
+
+def _list_price(model: Model) -> int:
+    """Tells apart models whose expected costs round to the same micros."""
+    return model.price.input_micros_per_mtok + model.price.output_micros_per_mtok
 
 
 def _judge(live: LiveModel, policy: Policy, judgement: Judgement, needs: Needs) -> Candidate:
     model = live.model
     if needs.pinned and model.reference != needs.pinned:
         return Candidate(model, Verdict.NOT_PINNED, f"the request pins {needs.pinned}")
-    if model.reference in policy.excluded and not needs.pinned:
+    if policy.excluded and not needs.pinned and model.reference in policy.excluded:
         return Candidate(model, Verdict.EXCLUDED_BY_POLICY, f"policy {policy.name} does not admit it")
-    if missing := needs.capabilities - model.capabilities:
+    if not needs.capabilities <= model.capabilities:
+        missing = needs.capabilities - model.capabilities
         return Candidate(model, Verdict.LACKS_CAPABILITY, f"lacks {', '.join(sorted(missing))}")
-    output_tokens = min(judgement.output_tokens, model.max_output_tokens)
-    if needs.wanted_output_tokens is not None:
-        output_tokens = min(output_tokens, needs.wanted_output_tokens)
+    output_tokens = judgement.output_tokens
+    if output_tokens > model.max_output_tokens:
+        output_tokens = model.max_output_tokens
+    if needs.wanted_output_tokens is not None and output_tokens > needs.wanted_output_tokens:
+        output_tokens = needs.wanted_output_tokens
     if judgement.input_tokens + output_tokens > model.context_tokens:
         needed = f"about {judgement.input_tokens} + {output_tokens} tokens"
         return Candidate(model, Verdict.CONTEXT_TOO_SMALL, f"{needed} do not fit its window of {model.context_tokens}")
     if live.unavailable:
         return Candidate(model, Verdict.UNAVAILABLE, live.unavailable)
     cost = model.price.cost_micros(judgement.input_tokens, output_tokens)
-    for limit, whose in ((needs.max_cost_micros, "the request's"), (policy.max_cost_micros, "the policy's")):
-        if limit is not None and cost > limit:
-            return Candidate(
-                model,
-                Verdict.OVER_BUDGET,
-                f"about ${cost / 1e6:.6f}, over {whose} ${limit / 1e6:.6f}",
-                expected_cost_micros=cost,
-            )
+    over = ""
+    if needs.max_cost_micros is not None and cost > needs.max_cost_micros:
+        over = f"the request's ${needs.max_cost_micros / 1e6:.6f}"
+    elif policy.max_cost_micros is not None and cost > policy.max_cost_micros:
+        over = f"the policy's ${policy.max_cost_micros / 1e6:.6f}"
+    if over:
+        detail = f"about ${cost / 1e6:.6f}, over {over}"
+        return Candidate(model, Verdict.OVER_BUDGET, detail, expected_cost_micros=cost)
     quality = model.quality_by_intent.get(judgement.intent, model.quality)
     right = probability_right(quality, judgement.complexity, reliability(live.attempts, live.failures))
     seconds = live.first_token_s + output_tokens / live.tokens_per_second
@@ -152,10 +163,16 @@ def _reason(ranked: Sequence[Candidate], policy: Policy, judgement: Judgement, n
     expectation = f"expected right {first.expected_quality:.0%} for ${first.expected_cost_micros / 1e6:.6f}"
     if len(ranked) == 1:
         return f"{kind}: the only eligible model; {expectation}"
+    if ranked[1].expected_quality < policy.min_quality <= first.expected_quality:
+        return f"{kind}: the only one above {policy.name}'s quality bar; {expectation}"
     margin = (first.score - ranked[1].score) / 1e6
     return f"{kind}: {policy.name} prefers it to {ranked[1].model.reference} by ${margin:.6f}; {expectation}"
 
 
 def unmet(decision: Decision) -> Mapping[str, str]:
-    """Why each model was ruled out, by reference; for the error that tells a caller that none is left."""
-    return {c.model.reference: f"{c.verdict.value}: {c.detail}" for c in decision.ruled_out}
+    """Why each model that might have answered was ruled out, by reference; for the error that tells that none is left."""
+    return {
+        c.model.reference: f"{c.verdict.value}: {c.detail}"
+        for c in decision.ruled_out
+        if c.verdict is not Verdict.NOT_PINNED
+    }

@@ -34,9 +34,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`candidates` is how many are ranked, `failures` what was tried so far."""
+    """`candidates` are the ranked models' references, `provider/model`, best first; `failures` what was tried so far."""
 
-    candidates: int
+    candidates: tuple[str, ...]
     failures: tuple[Failure, ...] = ()
 
 
@@ -57,9 +57,10 @@ class GiveUp:
 Action = TryModel | GiveUp
 
 
-def begin(candidates: int) -> tuple[State, Action]:
-    """The first step; `candidates` is at least 1."""
-    return State(candidates), TryModel(0)
+def begin(candidates: Sequence[str]) -> tuple[State, Action]:
+    """The first step; there is at least one candidate."""
+    assert candidates
+    return State(tuple(candidates)), TryModel(0)
 
 
 def attempt_failed(
@@ -69,13 +70,25 @@ def attempt_failed(
     state = replace(state, failures=(*state.failures, failure))
     error = failure.error
     if delivered or isinstance(error, CALLERS_FAULT):
-        return state, GiveUp(error)
+        return state, GiveUp(_with_attempts(error, state.failures))
     if seconds_left <= 0:
         return state, GiveUp(_told("the request's time ran out", state.failures, errors.DeadlineExceeded))
-    following = failure.candidate + 1
-    if following < state.candidates and attempts_left > 0:
+    following = _following(state)
+    if following is not None and attempts_left > 0:
         return state, TryModel(following)
     return state, GiveUp(_exhausted(state.failures))
+
+
+def _following(state: State) -> int | None:
+    """The best candidate that was not tried; other models of a provider that nobody reached come after all else."""
+    tried = {failure.candidate for failure in state.failures}
+    gone = {_provider(f.reference) for f in state.failures if isinstance(f.error, errors.ProviderUnreachable)}
+    untried = [index for index in range(len(state.candidates)) if index not in tried]
+    return min(untried, key=lambda index: (_provider(state.candidates[index]) in gone, index), default=None)
+
+
+def _provider(reference: str) -> str:
+    return reference.partition("/")[0]
 
 
 def _exhausted(failures: Sequence[Failure]) -> errors.PointsmanError:
@@ -84,11 +97,16 @@ def _exhausted(failures: Sequence[Failure]) -> errors.PointsmanError:
     same_callers_error = isinstance(last, errors.CallerError) and len({f.error.reason for f in failures}) == 1
     if len(failures) > 1 and not same_callers_error:
         return _told(f"all {len(failures)} attempts failed", failures, errors.AllCandidatesUnavailable)
-    return type(last)(
-        last.message,
-        retry_after_s=last.retry_after_s,
-        metadata=last.metadata | attempts(failures),
-        violations=last.violations,
+    return _with_attempts(last, failures)
+
+
+def _with_attempts(error: errors.PointsmanError, failures: Sequence[Failure]) -> errors.PointsmanError:
+    """The same error, which also tells every attempt."""
+    return type(error)(
+        error.message,
+        retry_after_s=error.retry_after_s,
+        metadata=error.metadata | attempts(failures),
+        violations=error.violations,
     )
 
 

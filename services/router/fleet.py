@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
+from pointsman import errors
 from pointsman.config.catalogue import Model
 from pointsman.provider.v1 import provider_service_pb2 as provider_pb
 from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceStub
@@ -20,6 +21,7 @@ from pointsman.telemetry.v1 import telemetry_service_pb2 as telemetry_pb
 from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 from services.router.decision import LiveModel, Snapshot
 from services.router.observed import Observed
+from services.runtime.channel import undecodable
 from services.runtime.clock import Clock
 from services.runtime.health import Health
 
@@ -37,7 +39,10 @@ STALE_AFTER_S = 5.0
 # Figures from fewer attempts than this are noise.
 ENOUGH_ATTEMPTS = 3
 RECONNECT_FIRST_S, RECONNECT_MOST_S = 0.1, 2.0
+UNDECODABLE = "it sent bytes that are no update"
 SERVABLE = (provider_pb.ModelHealth.STATE_READY, provider_pb.ModelHealth.STATE_DEGRADED)
+
+CALLERS_REASONS = [name for name, error in errors.BY_REASON.items() if issubclass(error, errors.CallerError)]
 
 
 class Fleet:
@@ -77,6 +82,9 @@ class Fleet:
         self._observed[reference].add(
             self._clock.monotonic(), failed=failed, first_token_s=first_token_s, tokens_per_second=tokens_per_second
         )
+        if failed:
+            # The next request must know at once; what went well can wait for the next refresh.
+            self.snapshot = self._build()
 
     async def run(self) -> None:
         """Watches every provider and telemetry; a watch that breaks is taken up again."""
@@ -90,21 +98,25 @@ class Fleet:
         pause_s = RECONNECT_FIRST_S
         while True:
             call = self._stubs[name].WatchModelHealth(provider_pb.WatchModelHealthRequest())
+            reason, whole = "its provider ended the watch", True
             try:
                 async for update in call:
+                    if undecodable(update):
+                        reason = UNDECODABLE
+                        break
                     pause_s = RECONNECT_FIRST_S
+                    if whole:
+                        self._mark(name, "its provider does not know it")
+                        whole = False
                     for seen in update.models:
                         told = seen.detail or "its provider says that it is not ready"
                         self._unavailable[f"{name}/{seen.model}"] = "" if seen.state in SERVABLE else told
                     await self._swap()
-                reason = "its provider ended the watch"
             except aio.AioRpcError as error:
                 reason = f"its provider is not reachable: {error.details()}"
             finally:
                 call.cancel()
-            for model in self._models:
-                if model.provider == name:
-                    self._unavailable[model.reference] = reason
+            self._mark(name, reason)
             await self._swap()
             await asyncio.sleep(pause_s)
             pause_s = min(RECONNECT_MOST_S, pause_s * 2)
@@ -113,13 +125,16 @@ class Fleet:
         pause_s = RECONNECT_FIRST_S
         while True:
             call = self._telemetry.WatchStats(telemetry_pb.WatchStatsRequest(interval=TICK))
+            reason = "it ended the watch"
             try:
                 async for tick in call:
+                    if undecodable(tick):
+                        reason = UNDECODABLE
+                        break
                     pause_s = RECONNECT_FIRST_S
                     self._stats = {f"{s.model.provider}/{s.model.model}": s for s in tick.models}
                     self._stats_at_s = self._clock.monotonic()
                     await self._health.report(TELEMETRY, True)
-                reason = "it ended the watch"
             except aio.AioRpcError as error:
                 reason = error.details() or error.code().name
             finally:
@@ -127,6 +142,12 @@ class Fleet:
             await self._health.report(TELEMETRY, False, reason)
             await asyncio.sleep(pause_s)
             pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+
+    def _mark(self, provider: str, reason: str) -> None:
+        """Sets why none of a provider's models is available."""
+        for model in self._models:
+            if model.provider == provider:
+                self._unavailable[model.reference] = reason
 
     async def _refresh(self) -> None:
         """Own observations and stale figures change with time alone."""
@@ -163,7 +184,9 @@ class Fleet:
         if stats is not None and stats.attempts >= ENOUGH_ATTEMPTS:
             first_token_s = stats.first_token_seconds.p50 or first_token_s
             tokens_per_second = stats.tokens_per_second.p50 or tokens_per_second
-            attempts, failures = stats.attempts - stats.cancelled, stats.failures
+            # As for own observations: a request that does not suit a model says nothing of the model.
+            unsuited = sum(stats.failures_by_reason.get(reason, 0) for reason in CALLERS_REASONS)
+            attempts, failures = stats.attempts - stats.cancelled - unsuited, stats.failures - unsuited
         return LiveModel(
             model, self._unavailable[model.reference], first_token_s, tokens_per_second, attempts, failures
         )

@@ -13,7 +13,7 @@ from opentelemetry import trace
 from pointsman import errors
 from pointsman import telemetry_names as names
 from pointsman.config.catalogue import Model
-from pointsman.llm.v1.generation_pb2 import FinishReason, GenerationFinished
+from pointsman.llm.v1.generation_pb2 import FinishReason, GenerationFinished, SamplingOptions
 from pointsman.provider.v1.provider_service_pb2 import GenerateRequest as ProviderRequest
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.router import failover
@@ -101,12 +101,12 @@ class _Generation:
             if not ranked:
                 raise no_candidate(self._routed.decision)
             await self._forward(pb.GenerateResponse(decided=self._routed.message()))
-            state, action = failover.begin(len(ranked))
+            state, action = failover.begin([candidate.model.reference for candidate in ranked])
             while True:
                 match action:
                     case failover.TryModel(index):
                         model = ranked[index].model
-                        failed = await self._attempt(model, others=index + 1 < len(ranked))
+                        failed = await self._attempt(model, others=len(state.failures) + 1 < len(ranked))
                         if failed is None:
                             return
                         now_s = self._clock.monotonic()
@@ -151,7 +151,7 @@ class _Generation:
                     request_id=self._routed.request_id,
                     model=model.name,
                     prompt=self._request.prompt,
-                    sampling=self._request.sampling,
+                    sampling=_within(self._request.sampling, model),
                 ),
                 timeout_s=self._budget.remaining_s(now_s),
                 first_token_s=first_token_s,
@@ -167,6 +167,7 @@ class _Generation:
                 finished.usage.time_to_first_token.CopyFrom(to_duration(self._first_token_s))
                 finished.usage.total_time.CopyFrom(to_duration(self._journal.elapsed_s))
                 await self._forward(pb.GenerateResponse(event={"finished": finished}))
+                await attempt.end()
                 return None
             except errors.PointsmanError as error:
                 ended = True
@@ -209,6 +210,16 @@ class _Generation:
             first_token_s=attempt.first_token_s,
             tokens_per_second=attempt.tokens_per_second(output_tokens),
         )
+
+
+def _within(sampling: SamplingOptions, model: Model) -> SamplingOptions:
+    """The caller's options within the model's own limit, which a provider would refuse to go beyond."""
+    if sampling.max_output_tokens <= model.max_output_tokens:
+        return sampling
+    within = SamplingOptions()
+    within.CopyFrom(sampling)
+    within.max_output_tokens = model.max_output_tokens
+    return within
 
 
 def _describe(span: trace.Span, model: Model, attempt: Attempt, finished: GenerationFinished) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 WEIGHT = 0.25
 # Failures of the last while, halved every so many seconds.
 HALF_LIFE_S = 30.0
+# Averages without so many recent attempts behind them are forgotten, or one bad minute would keep a model out for ever.
+ENOUGH_TO_KNOW = 0.05
 
 
 @dataclass(slots=True)
 class Observed:
-    """Moving averages of one model; None until there is a figure. Counts fade with `HALF_LIFE_S`."""
+    """Moving averages of one model; None while there is no figure. Counts fade with `HALF_LIFE_S`."""
 
     first_token_s: float | None = None
     tokens_per_second: float | None = None
@@ -32,6 +34,8 @@ class Observed:
         self.attempts *= share
         self.failures *= share
         self.as_of_s = now_s
+        if self.attempts < ENOUGH_TO_KNOW:
+            self.first_token_s = self.tokens_per_second = None
 
 
 def _average(before: float | None, value: float | None) -> float | None:

@@ -5,10 +5,12 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
+import grpc
 from grpc import aio
 
 from pointsman.telemetry.v1 import telemetry_service_pb2 as pb
 from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
+from services.runtime.channel import undecodable
 from services.runtime.health import Health
 
 if TYPE_CHECKING:  # these exist for the type checker alone
@@ -55,15 +57,22 @@ class Reporter:
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(BATCH_LIMIT, len(self._queue)))]
             try:
-                response = await self._stub.Report(pb.ReportRequest(records=batch), timeout=REPORT_TIMEOUT_S)
+                request = pb.ReportRequest(records=batch)
+                request.send_time.GetCurrentTime()
+                response = await self._stub.Report(request, timeout=REPORT_TIMEOUT_S)
             except aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                    # Sending the same again would block all that come after it.
+                    self.dropped += len(batch)
+                    logger.error("telemetry refused %d records: %s", len(batch), error.details())
+                    continue
                 self._put_back(batch)
                 await self._health.report(COMPONENT, False, f"{error.details()}; {self.dropped} records dropped so far")
                 return False
             except asyncio.CancelledError:
                 self._put_back(batch)
                 raise
-            if response.rejected:
+            if not undecodable(response) and response.rejected:
                 logger.warning("telemetry rejected %d of %d records", response.rejected, len(batch))
         self._some.clear()
         await self._health.report(COMPONENT, True)

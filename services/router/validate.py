@@ -16,10 +16,12 @@ Request = pb.GenerateRequest | pb.CompleteRequest | pb.ExplainRequest
 
 MAX_REQUEST_ID = 128
 MAX_STOPS = 16
+MAX_STOP = 256
+MAX_CAPABILITIES = 64
 MAX_TURNS = 10_000
 MAX_TOOLS = 512
-TOOL_NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
-MIME_TYPE = re.compile(r"^[\w.+-]+/[\w.+-]+$")
+TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 # What the names in the contract mean in the configuration.
 CAPABILITIES = {model_pb2.Capability.Value(f"CAPABILITY_{name.value.upper()}"): name for name in CapabilityName}
 
@@ -70,9 +72,9 @@ def _prompt(prompt: prompt_pb2.Prompt) -> Iterator[FieldViolation]:
         for number, part in enumerate(turn.parts):
             yield from _part(part, f"{where}.parts[{number}]")
             said = said or part.WhichOneof("part") != "text" or bool(part.text.strip())
-    if not said:
+    if not said and all(turn.parts for turn in turns):
         yield FieldViolation("prompt", "expected some text; all of it is empty")
-    if turns[-1].role not in (prompt_pb2.ROLE_USER, prompt_pb2.ROLE_TOOL):
+    if turns[-1].role in (prompt_pb2.ROLE_SYSTEM, prompt_pb2.ROLE_ASSISTANT):
         yield FieldViolation(
             f"prompt.turns[{len(turns) - 1}].role", "expected the last turn to be the user's or a tool's"
         )
@@ -84,7 +86,7 @@ def _part(part: prompt_pb2.Part, where: str) -> Iterator[FieldViolation]:
         case None:
             yield FieldViolation(where, "expected text, media, tool_call or tool_result")
         case "media":
-            if not MIME_TYPE.match(part.media.mime_type):
+            if not MIME_TYPE.fullmatch(part.media.mime_type):
                 yield FieldViolation(
                     f"{where}.media.mime_type", f"expected type/subtype, found {part.media.mime_type[:80]!r}"
                 )
@@ -106,7 +108,7 @@ def _tools(prompt: prompt_pb2.Prompt) -> Iterator[FieldViolation]:
     names: set[str] = set()
     for index, tool in enumerate(prompt.tools):
         where = f"prompt.tools[{index}]"
-        if not TOOL_NAME.match(tool.name):
+        if not TOOL_NAME.fullmatch(tool.name):
             yield FieldViolation(f"{where}.name", "expected 1 to 64 letters, digits, _ or -")
         elif tool.name in names:
             yield FieldViolation(f"{where}.name", f"expected each name once, {tool.name!r} is given twice")
@@ -142,6 +144,10 @@ def _sampling(sampling: generation_pb2.SamplingOptions) -> Iterator[FieldViolati
     for index, stop in enumerate(sampling.stop[:MAX_STOPS]):
         if not stop:
             yield FieldViolation(f"sampling.stop[{index}]", "expected some text")
+        elif len(stop) > MAX_STOP:
+            yield FieldViolation(
+                f"sampling.stop[{index}]", f"expected at most {MAX_STOP} characters, found {len(stop)}"
+            )
     if sampling.reasoning_effort not in generation_pb2.ReasoningEffort.values():
         yield FieldViolation("sampling.reasoning_effort", f"expected a known effort, found {sampling.reasoning_effort}")
 
@@ -155,7 +161,9 @@ def _constraints(
     if constraints.HasField("pinned_model") and (pinned := _reference(constraints.pinned_model)) not in models:
         known = ", ".join(sorted(models)[:20])
         yield FieldViolation("constraints.pinned_model", f"expected one of {known}, found {pinned[:120]!r}")
-    for index, capability in enumerate(constraints.required_capabilities):
+    if (count := len(constraints.required_capabilities)) > MAX_CAPABILITIES:
+        yield FieldViolation("constraints.required_capabilities", f"expected at most {MAX_CAPABILITIES}, found {count}")
+    for index, capability in enumerate(constraints.required_capabilities[:MAX_CAPABILITIES]):
         if capability not in CAPABILITIES:
             yield FieldViolation(
                 f"constraints.required_capabilities[{index}]", f"expected a known one, found {capability}"
@@ -192,7 +200,12 @@ def _reference(ref: model_pb2.ModelRef) -> str:
 
 
 def _json(text: str) -> object:
+    """None for what is no JSON; NaN and Infinity, which Python takes, are none."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError):
         return None

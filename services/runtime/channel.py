@@ -9,7 +9,7 @@ from pointsman.channel import (
     open_channel,
 )
 
-__all__ = ["CHANNEL_OPTIONS", "MESSAGE_LIMIT_BYTES", "SERVER_OPTIONS", "open_channel"]
+__all__ = ["CHANNEL_OPTIONS", "MESSAGE_LIMIT_BYTES", "SERVER_OPTIONS", "open_channel", "undecodable"]
 
 SERVER_OPTIONS: list[tuple[str, int]] = [
     *SIZE_OPTIONS,
@@ -20,3 +20,8 @@ SERVER_OPTIONS: list[tuple[str, int]] = [
     # With port reuse a second process would take half of the first one's calls instead of failing.
     ("grpc.so_reuseport", 0),
 ]
+
+
+def undecodable(message: object) -> bool:
+    """Whether a received message is none: gRPC logs bytes that it cannot decode and hands on None, whatever the types say."""
+    return message is None

@@ -1,12 +1,15 @@
 """The one place where a raised error becomes a gRPC status."""
 
+import asyncio
 import logging
 from typing import Any
 
 import grpc
 from grpc import aio
+from opentelemetry import trace
 
 from pointsman import errors, rpc_status
+from services.runtime import tracing
 from services.runtime.interception import Behaviour, Interceptor, Undecodable
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,9 @@ class ErrorInterceptor(Interceptor):
             await abort(context, error)
         except aio.AbortError:
             raise
+        except aio.InternalError as error:
+            # A write to a call that is over: the client's cancel has reached the call, but not yet this task.
+            raise asyncio.CancelledError from error
         except Exception as error:
             logger.exception("%s failed", method)
             await abort(
@@ -36,6 +42,7 @@ class ErrorInterceptor(Interceptor):
 
 async def abort(context: aio.ServicerContext[Any, Any], error: errors.PointsmanError) -> None:
     """Ends the call with the status of `error`; always raises grpc.aio.AbortError."""
+    tracing.fail(trace.get_current_span(), error.reason.value)
     status = rpc_status.to_status(error)
     await context.abort(
         grpc.StatusCode[error.code],

@@ -58,7 +58,10 @@ class Server:
 
     async def start(self) -> None:
         """Listens; `address` then holds the real port where 0 was asked for. Raises AddressTaken."""
-        _prepare(self.address)
+        try:
+            _prepare(self.address)
+        except OSError as error:
+            raise AddressTaken(f"cannot listen on {self.address}: {error.strerror}: {error.filename}") from error
         try:
             port = self._server.add_insecure_port(self.address)
         except RuntimeError as error:

@@ -1,6 +1,7 @@
 """What a process is told at start: arguments and environment, read once, here and nowhere else."""
 
 import argparse
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def read_settings(
     args = parser.parse_args(argv)
     if args.config is None:
         parser.error("--config: expected the path of a YAML file (or POINTSMAN_CONFIG in the environment)")
-    if args.drain_grace < 0:
+    if not 0 <= args.drain_grace < math.inf:
         parser.error("--drain-grace: expected seconds, 0 or more")
     return Settings(
         service=service,

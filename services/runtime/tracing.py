@@ -68,6 +68,9 @@ def span(
         except errors.PointsmanError as error:
             fail(current, error.reason.value)
             raise
+        except aio.AbortError:
+            # Whoever aborted the call has told the reason.
+            raise
         except BaseException as error:
             fail(current, type(error).__name__)
             raise
