@@ -7,8 +7,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
-# The commit that the contracts may not break: main, or its parent where this is main.
-BREAKING_AGAINST ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet HEAD~1 || true)
+# The commit that the contracts may not break: where this branch left main, or the commit before where this is main.
+BREAKING_AGAINST ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null || git rev-parse HEAD); \
+	[ "$$base" != "$$(git rev-parse HEAD)" ] || base=$$(git rev-parse --verify --quiet HEAD~1 || true); echo $$base)
 
 .PHONY: help setup demo test check lint types contracts imports unit generate lock bench clean
 help: ## list the targets
