@@ -1,6 +1,6 @@
 """A telemetry service on a Unix socket, a client of it, and records to report."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class TelemetryClient:
             raise rpc_status.from_rpc_error(error) from error
         return response.accepted, response.rejected
 
-    async def watch(self, interval_s: float | None = None) -> AsyncIterator[Tick]:
+    async def watch(self, interval_s: float | None = None) -> AsyncGenerator[Tick, None]:
         """Yields ticks until the service ends the watch."""
         call = self.stub.WatchStats(pb.WatchStatsRequest(interval=None if interval_s is None else duration(interval_s)))
         try:
