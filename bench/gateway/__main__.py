@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -137,7 +138,14 @@ def main() -> int:
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
     ) as progress:
-        results = uvloop.run(Bench(progress, 60 if args.quick else 400).run(not args.without_litellm))
+        try:
+            results = uvloop.run(Bench(progress, 60 if args.quick else 400).run(not args.without_litellm))
+        except (RuntimeError, subprocess.CalledProcessError) as error:
+            progress.stop()
+            console.print(f"[red]bench: {error}[/]")
+            return 1
+        except KeyboardInterrupt:
+            return 130
     report.show(console, results)
     report.write(RESULTS, results)
     console.print(f"written to {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")

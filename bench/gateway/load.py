@@ -152,7 +152,7 @@ async def cancels(target: Target, closed_s: Callable[[], Awaitable[float]], roun
     for _ in range(rounds):
         before = await closed_s()
         ended_s = await target.cut()
-        while (now_s := await closed_s()) == before:
+        while (now_s := await closed_s()) == before:  # noqa: ASYNC110 - another process knows
             await asyncio.sleep(0.001)
         sample.values_s.append(max(0.0, now_s - ended_s))
     return sample

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
@@ -34,15 +34,13 @@ def rss_mb(pids: Iterable[int]) -> float:
 
 
 @asynccontextmanager
-async def child(
-    *command: str, environment: Mapping[str, str] | None = None, keep_output: bool = True
-) -> AsyncIterator[Process]:
-    """A process that ends with the block, and all that it started with it; its output is a pipe, or dropped."""
+async def child(*command: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
+    """A process that ends with the block, and all that it started with it; its standard output is a pipe."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=DEVNULL,
-        stdout=PIPE if keep_output else DEVNULL,
-        stderr=STDOUT if keep_output else DEVNULL,
+        stdout=PIPE,
+        stderr=DEVNULL,
         env={**os.environ, **(environment or {})},
     )
     try:

@@ -30,11 +30,9 @@ BARS: list[tuple[str, tuple[str, ...], float]] = [
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "date": date.today().isoformat(),
         "cores": os.cpu_count(),
@@ -48,7 +46,14 @@ def machine() -> dict[str, Any]:
 def write(path: Path, results: dict[str, Any]) -> None:
     """Writes the JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(_rounded(results), indent=2) + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    """Three digits after the point are more than the figures hold."""
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def show(console: Console, results: dict[str, Any]) -> None:
@@ -69,20 +74,26 @@ def show(console: Console, results: dict[str, Any]) -> None:
         )
     console.print(table)
     table = Table(title="Beside a direct call and LiteLLM's proxy, same upstream, same run", title_justify="left")
-    for name in ("what", "direct", "mesh", "LiteLLM", "LiteLLM / mesh"):
+    for name in ("what", "direct", "mesh", "mesh / direct", "LiteLLM", "LiteLLM / mesh"):
         table.add_column(name, justify="left" if name == "what" else "right")
     for share in ("p50", "p99"):
         ours = mesh["added_first_token_ms"][share]
         theirs = litellm["added_first_token_ms"][share] if litellm else None
         direct = results["direct"]["first_token_ms"][share]
-        table.add_row(f"time to first token {share} (ms)", f"{direct:.2f}", f"+{ours:.2f}", *_beside(ours, theirs, "+"))
+        table.add_row(
+            f"time to first token {share} (ms)",
+            f"{direct:.2f}",
+            f"+{ours:.2f}",
+            f"{1 + ours / direct:.1f}",
+            *_beside(ours, theirs, "+"),
+        )
     for count in ("1", "16", "64"):
         ours = mesh["router_and_provider_us_per_token"][count]
         theirs = litellm["us_per_token"][count] if litellm else None
-        table.add_row(f"processor µs a token, {count} streams", "", f"{ours:.0f}", *_beside(ours, theirs))
+        table.add_row(f"processor µs a token, {count} streams", "", f"{ours:.0f}", "", *_beside(ours, theirs))
     ours = sum(mesh["rss_mb"].values())
     table.add_row(
-        "resident MB, all processes", "", f"{ours:.0f}", *_beside(ours, litellm["rss_mb"] if litellm else None)
+        "resident MB, all processes", "", f"{ours:.0f}", "", *_beside(ours, litellm["rss_mb"] if litellm else None)
     )
     console.print(table)
 

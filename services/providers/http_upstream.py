@@ -65,12 +65,14 @@ class HttpUpstream:
         configured: Mapping[str, str],
         key: str | None,
         connect_timeout_s: float,
+        join_s: float,
     ) -> None:
         self._base = URL(base_url)
         self._name = self._base.host_port_subcomponent or base_url
         self.secrets = tuple(_secrets([key or "", *configured.values()]))
         merged = CIMultiDict(headers)
         merged.update(configured)
+        self._join_s = join_s
         self._in_flight = 0
         self._session = aiohttp.ClientSession(
             # The number of calls is bounded where they are admitted.
@@ -129,7 +131,7 @@ class HttpUpstream:
                         yield events
                     if reader.finished:
                         return
-                    if wait_s := gathering_s(self._in_flight):
+                    if wait_s := gathering_s(self._in_flight, self._join_s, time.monotonic()):
                         await _gather(response, wait_s)
                 yield reader.end()
             finally:

@@ -28,6 +28,7 @@ class OpenAiHttpAdapter:
             configured=section.headers,
             key=api_key,
             connect_timeout_s=section.connect_timeout_s,
+            join_s=section.join_ms / 1_000,
         )
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Sequence[Event], None]:

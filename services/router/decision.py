@@ -139,16 +139,10 @@ def _judge(live: LiveModel, policy: Policy, judgement: Judgement, needs: Needs) 
     quality = model.quality_by_intent.get(judgement.intent, model.quality)
     right = probability_right(quality, judgement.complexity, reliability(live.attempts, live.failures))
     seconds = live.first_token_s + output_tokens / live.tokens_per_second
-    return Candidate(
-        model=model,
-        verdict=Verdict.ELIGIBLE,
-        detail="" if right >= policy.min_quality else f"below the policy's quality bar of {policy.min_quality:.2f}",
-        score=score(policy, right, cost, seconds),
-        expected_quality=right,
-        expected_cost_micros=cost,
-        expected_first_token_s=live.first_token_s,
-        expected_tokens_per_second=live.tokens_per_second,
-    )
+    worth = score(policy, right, cost, seconds)
+    detail = "" if right >= policy.min_quality else f"below the policy's quality bar of {policy.min_quality:.2f}"
+    # By position, as names would double the time this takes; the order is the class'.
+    return Candidate(model, Verdict.ELIGIBLE, detail, worth, right, cost, live.first_token_s, live.tokens_per_second)
 
 
 def _reason(ranked: Sequence[Candidate], policy: Policy, judgement: Judgement, needs: Needs) -> str:

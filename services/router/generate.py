@@ -100,7 +100,6 @@ class _Generation:
             ranked = self._routed.decision.ranked
             if not ranked:
                 raise no_candidate(self._routed.decision)
-            await self._forward(pb.GenerateResponse(decided=self._routed.message()))
             state, action = failover.begin([candidate.model.reference for candidate in ranked])
             while True:
                 match action:
@@ -159,6 +158,9 @@ class _Generation:
             )
             ended = False
             try:
+                if not self._sequence:
+                    # Only now, so that the provider is already at work while the client is told.
+                    await self._forward(pb.GenerateResponse(decided=self._routed.message()))
                 finished = await self._stream(attempt)
                 ended = True
                 self._journal.succeeded(model, attempt, finished.usage)

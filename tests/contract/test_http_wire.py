@@ -212,7 +212,7 @@ async def test_the_time_to_wait_comes_with_the_error(harness: HttpHarness, heade
 
 
 def client_of(upstream: RawUpstream) -> HttpUpstream:
-    return HttpUpstream(upstream.url, headers={}, configured={}, key=None, connect_timeout_s=5.0)
+    return HttpUpstream(upstream.url, headers={}, configured={}, key=None, connect_timeout_s=5.0, join_s=0.0)
 
 
 async def test_a_question_about_health_has_a_limit_of_time_and_of_size() -> None:

@@ -23,7 +23,7 @@ async def collect(running: Running, harness: Harness, events: list[Event], first
 
 @pytest.mark.parametrize("harness", HARNESSES)
 async def test_every_answer_is_whole(harness: Harness) -> None:
-    assert gathering_s(MANY) > 0.0
+    assert gathering_s(MANY, 0.05, 0.0) > 0.0
     answers: list[list[Event]] = [[] for _ in range(MANY)]
     async with harness.run(Case.TEXT) as running, asyncio.TaskGroup() as tasks:
         for events in answers:
