@@ -112,7 +112,7 @@ def _judge(live: LiveModel, policy: Policy, judgement: Judgement, needs: Needs) 
     model = live.model
     if needs.pinned and model.reference != needs.pinned:
         return Candidate(model, Verdict.NOT_PINNED, f"the request pins {needs.pinned}")
-    if policy.excluded and not needs.pinned and model.reference in policy.excluded:
+    if model.reference in policy.excluded:
         return Candidate(model, Verdict.EXCLUDED_BY_POLICY, f"policy {policy.name} does not admit it")
     if not needs.capabilities <= model.capabilities:
         missing = needs.capabilities - model.capabilities

@@ -168,11 +168,11 @@ def test_a_shorter_answer_fits_a_smaller_window_and_budget() -> None:
     assert decide(snapshot(live(context_tokens=250)), POLICY, JUDGEMENT, short).ranked
 
 
-def test_a_pinned_model_needs_no_policys_leave() -> None:
+def test_a_pin_does_not_get_round_the_lists_of_the_policy() -> None:
     policy = replace(POLICY, excluded=frozenset({"p/m"}))
     decision = decide(snapshot(live(), live("n")), policy, JUDGEMENT, replace(NEEDS, pinned="p/m"))
-    assert [c.model.name for c in decision.ranked] == ["m"]
-    assert decision.reason == "pinned to p/m"
+    assert not decision.ranked
+    assert decision.ruled_out[0].verdict is Verdict.EXCLUDED_BY_POLICY
 
 
 def test_what_is_told_of_a_pinned_model_is_about_that_model() -> None:
