@@ -36,10 +36,15 @@ def generate(target: Path) -> None:
     )
     if code:
         raise SystemExit(code)
-    for folder in {path.parent for path in target.rglob("*_pb2.py")}:
+    # protoc writes stubs for files without a service too; they hold nothing.
+    package = target / "pointsman"
+    for stubs in package.rglob("*_pb2_grpc.py"):
+        if "Servicer" not in stubs.read_text(encoding="utf-8"):
+            stubs.unlink()
+            stubs.with_suffix(".pyi").unlink()
+    for folder in {path.parent for path in package.rglob("*_pb2.py")}:
         (folder / "__init__.py").touch()
-        if folder.parent != target / "pointsman":
-            (folder.parent / "__init__.py").touch()
+        (folder.parent / "__init__.py").touch()
 
 
 def generated(root: Path) -> dict[Path, bytes]:

@@ -1,7 +1,7 @@
 # ruff: noqa: S311 - the random source is there to be repeatable, not to be secret
 """Trains the tiny language model that Triton serves, and writes its ONNX file and tokenizer.
 
-    python -m training.tiny_lm.train --prompts task_prompts.jsonl.gz --out deploy/triton/model_repository_cpu/tiny_chat/1
+    python -m training.tiny_lm.train --prompts task_prompts.jsonl.gz --out deploy/triton/model_repository_cpu/tiny-chat/1
 
 The same seed, data, machine and thread count give the same weights. Exit code 2: an input is missing.
 """
