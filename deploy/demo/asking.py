@@ -52,7 +52,7 @@ async def _ask(client: Client, one: Asked, show: Callable[[Row], None]) -> Row:
             decision = await stream.decided()
             judged = decision.classification
             row.intent = judged.intents[0].intent if judged.intents else "?"
-            row.complexity, row.why = judged.complexity, decision.reason
+            row.complexity, row.why, row.unsure = judged.complexity, decision.reason, decision.default_complexity
             async for _ in stream:
                 row.model, row.answer = stream.model, stream.text
                 show(row)

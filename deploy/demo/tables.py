@@ -18,6 +18,8 @@ class Row:
     prompt: str
     intent: str = ""
     complexity: float = 0.0
+    # The classifier was not sure enough, or not there; the policy's default complexity was used.
+    unsure: bool = False
     model: str = ""
     why: str = ""
     answer: str = ""
@@ -35,9 +37,8 @@ def answers_table(title: str, rows: Sequence[Row]) -> Table:
     """A row a prompt: what was asked and answered, and what the router made of it."""
     table = Table(title=title, title_justify="left", expand=True, pad_edge=False, row_styles=["", "on grey7"])
     table.add_column("prompt and answer", ratio=6, no_wrap=True, overflow="ellipsis")
-    table.add_column("intent", ratio=2, no_wrap=True, overflow="ellipsis")
-    table.add_column("complexity", justify="right", no_wrap=True)
-    table.add_column("model", ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column("intent, complexity", no_wrap=True)
+    table.add_column("model", no_wrap=True)
     table.add_column("why", ratio=5)
     table.add_column("TTFT", justify="right", no_wrap=True)
     table.add_column("tokens/s", justify="right", no_wrap=True)
@@ -47,8 +48,7 @@ def answers_table(title: str, rows: Sequence[Row]) -> Table:
         said = f"[red]{escape(row.failure)}[/]" if row.failure else f"[dim]{escape(' '.join(row.answer.split()))}[/]"
         table.add_row(
             f"{escape(row.prompt)}\n{said}",
-            row.intent,
-            f"{row.complexity:.2f}",
+            f"{row.intent}\n{row.complexity:.2f}" + (" [yellow]unsure[/]" if row.unsure else ""),
             _model(row),
             # Intent and complexity, which begin the reason, stand in columns of their own.
             escape(row.why.partition(": ")[2]),
@@ -60,8 +60,9 @@ def answers_table(title: str, rows: Sequence[Row]) -> Table:
 
 
 def _model(row: Row) -> str:
-    name = f"[{COLOURS.get(row.provider, 'white')}]{escape(row.model)}[/]"
-    return f"{name}\n[yellow]after {escape(row.switched_from)} failed[/]" if row.switched_from else name
+    provider, _, model = row.model.partition("/")
+    name = f"[{COLOURS.get(provider, 'white')}]{escape(model)}[/]\n[dim]{escape(provider)}[/]"
+    return f"{name}\n[yellow]{escape(row.switched_from.partition('/')[2])} failed[/]" if row.switched_from else name
 
 
 def summary_table(before: Sequence[Row], after: Sequence[Row], killed: str) -> Table:

@@ -66,7 +66,7 @@ class Classify:
         fallback = ""
         # So written that a number that is none counts as unsure.
         if not (found.confidence >= self._confidence_bar and 0 <= found.complexity <= 1):
-            fallback = f"classifier unsure: {found.confidence:.2f}"
+            fallback = f"classifier unsure, confidence {found.confidence:.2f}"
         judgement = Judgement(
             intent=found.intents[0].intent if found.intents else "",
             complexity=policy.default_complexity if fallback else found.complexity,
