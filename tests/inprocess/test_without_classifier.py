@@ -88,14 +88,14 @@ async def test_a_late_classifier_is_done_without(tmp_path: Path) -> None:
     ("said", "told"),
     [
         (b"\xff\xff\xff", "classifier not understood"),
-        (b"", "classifier unsure: 0.00"),
+        (b"", "classifier unsure, confidence 0.00"),
         (
             ClassifyResponse(classification=Classification(complexity=0.3, confidence=0.1)).SerializeToString(),
-            "classifier unsure: 0.10",
+            "classifier unsure, confidence 0.10",
         ),
         (
             ClassifyResponse(classification=Classification(complexity=float("nan"), confidence=1)).SerializeToString(),
-            "classifier unsure: 1.00",
+            "classifier unsure, confidence 1.00",
         ),
     ],
 )
