@@ -17,6 +17,9 @@ VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
+TokensPerSecond = Annotated[float, Field(ge=0.001, le=1_000_000)]
+# Far above any model's, well within what the contracts can carry.
+TokenLimit = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
 class Section(BaseModel):
@@ -183,8 +186,8 @@ class ModelSection(Section):
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     capabilities: frozenset[CapabilityName] = frozenset()
     # These three default from the genai-prices package; required where it does not know the model.
-    context_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    context_tokens: TokenLimit | None = None
+    max_output_tokens: TokenLimit | None = None
     price: PriceSection | None = None
     # Look up price and context of another name, as `provider/model` of genai-prices.
     priced_as: Annotated[str, StringConstraints(pattern=r"^[^/]+/.+$")] | None = None
@@ -194,7 +197,7 @@ class ModelSection(Section):
     quality_by_intent: dict[str, Share] = Field(default_factory=dict)
     # What to expect of it until there are live figures.
     first_token_s: Seconds = 1.0
-    tokens_per_second: Annotated[float, Field(gt=0)] = 50.0
+    tokens_per_second: TokensPerSecond = 50.0
     # Jinja2 text or a file of it; only for Triton, where the adapter applies it.
     chat_template: str | None = None
 

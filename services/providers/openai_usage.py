@@ -7,8 +7,8 @@ from typing_extensions import TypedDict  # pydantic takes typing's own only from
 
 from services.providers.contract import Usage
 
-# The contract's counts are unsigned 32-bit numbers.
-Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
+# The contract's counts are unsigned 32-bit numbers, and some are sums of three of these.
+Count = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class PromptDetailsJson(TypedDict, total=False):

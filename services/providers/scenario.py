@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pointsman.config.schema import TokensPerSecond
 from pointsman.config.yaml_file import read_yaml
 from pointsman.errors import BY_REASON
 
@@ -40,13 +41,13 @@ class Behaviour(_Section):
     # A name of pointsman.llm.v1.ErrorReason without its prefix, raised after `after_tokens`.
     error: str | None = None
     after_tokens: Annotated[int, Field(ge=0)] = 0
-    retry_after_s: Annotated[float, Field(ge=0)] | None = None
+    retry_after_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
     cut_after_tokens: Annotated[int, Field(ge=0)] | None = None
     # Says nothing more, until it is cancelled.
     stall_after_tokens: Annotated[int, Field(ge=0)] | None = None
     # From here on this slow.
     slow_after_tokens: Annotated[int, Field(ge=0)] | None = None
-    slow_tokens_per_second: Annotated[float, Field(gt=0)] = 1.0
+    slow_tokens_per_second: TokensPerSecond = 1.0
     without_usage: bool = False
     # So many calls go this way.
     calls: Annotated[int, Field(ge=1)] = 1
@@ -77,9 +78,9 @@ class ScriptedModel(_Section):
     tokens: Annotated[int, Field(ge=1)] | None = None
     reasoning: str = ""
     tool_call: ScriptedToolCall | None = None
-    first_token_s: Annotated[float, Field(ge=0)] = 0.05
+    first_token_s: Annotated[float, Field(ge=0, le=86_400)] = 0.05
     # None plays as fast as the machine can.
-    tokens_per_second: Annotated[float, Field(gt=0)] | None = 100.0
+    tokens_per_second: TokensPerSecond | None = 100.0
     down: bool = False
     script: Annotated[list[Behaviour], Field(min_length=1)] = [Behaviour()]
     chaos: Chaos | None = None

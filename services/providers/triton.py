@@ -116,6 +116,8 @@ class _Answer:
     gives_reason: bool
     input_tokens: int | None = None
     output_tokens: int = 0
+    # Tokens without text of their own so far: the first bytes of a character, or what may be the beginning of a stop text.
+    unshown_tokens: int = 0
     counted: bool = True
     finish: str | None = None
 
@@ -126,7 +128,11 @@ class _Answer:
         self.output_tokens += tokens
         self.input_tokens = piece.input_tokens if piece.input_tokens is not None else self.input_tokens
         self.finish = piece.finish or self.finish
-        return Text(piece.text, tokens)
+        self.unshown_tokens += tokens
+        if not piece.text:
+            return Text("", 0)
+        shown, self.unshown_tokens = self.unshown_tokens, 0
+        return Text(piece.text, shown)
 
     def finished(self) -> Finished:
         """The last event; raises StreamCut when the end came too early, ProviderUnavailable for a strange reason."""

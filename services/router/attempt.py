@@ -17,6 +17,12 @@ if TYPE_CHECKING:  # these exist for the type checker alone
 
 # A provider that has finished its answer ends the call within a network's round trip.
 END_LIMIT_S = 1.0
+# A deadline that passes before this share of the attempt's time is somebody else's.
+OUR_DEADLINE = 0.9
+# Frames closer together came in one piece, as from an API that does not stream: they tell nothing of the model's pace.
+SHORTEST_RATE_S = 0.01
+# What no model reaches is a wrong count of tokens.
+FASTEST_TOKENS_PER_SECOND = 1e6
 
 
 class Watchdog:
@@ -86,6 +92,7 @@ class Attempt:
         self._watchdog = Watchdog(self._call.cancel)
         self._first_token_limit_s = first_token_s
         self._stall_limit_s = stall_s
+        self._timeout_s = timeout_s
         self._model = request.model
         self.first_token_s: float | None = None
         self.last_token_s: float | None = None
@@ -138,11 +145,14 @@ class Attempt:
         return self._loop.time() - self._began_s
 
     def tokens_per_second(self, output_tokens: int) -> float | None:
-        """From the first token to the last; None for an answer too short to tell."""
+        """From the first token to the last; None for an answer too short to tell, or that came all at once."""
         if self.first_token_s is None or self.last_token_s is None or output_tokens < 2:
             return None
         took_s = self.last_token_s - self.first_token_s
-        return (output_tokens - 1) / took_s if took_s > 0 else None
+        if took_s < SHORTEST_RATE_S:
+            return None
+        rate = (output_tokens - 1) / took_s
+        return rate if rate <= FASTEST_TOKENS_PER_SECOND else None
 
     def _count(self, event: GenerationEvent) -> None:
         match event.WhichOneof("event"):
@@ -166,15 +176,22 @@ class Attempt:
         return self._watchdog.fired and not (task and task.cancelling())
 
     def _lost(self, error: aio.AioRpcError) -> errors.PointsmanError:
-        """A connection that breaks, without a word of ours, after the first token is a cut stream."""
+        """What a provider says is told as it is; what gRPC or a proxy on the way to it says is about that way, not about the request."""
         told = rpc_status.from_rpc_error(error)
-        if (
-            self.first_token_s is not None
-            and isinstance(told, errors.ProviderUnreachable)
-            and rpc_status.is_foreign(told)
-        ):
-            return errors.StreamCut(f"{self._model}: {told.message}", metadata=told.metadata)
-        return told
+        if not rpc_status.is_foreign(told):
+            return told
+        match told:
+            case errors.DeadlineExceeded() if self.total_s < OUR_DEADLINE * self._timeout_s:
+                cls = errors.ProviderSilent if self.first_token_s is None else errors.StreamStalled
+            case errors.InvalidRequest() | errors.NoCapableModel() | errors.InternalError():
+                cls = errors.ProviderProtocol
+            case errors.Overloaded():
+                cls = errors.ProviderRateLimited
+            case errors.ProviderUnreachable() if self.first_token_s is not None:
+                cls = errors.StreamCut
+            case _:
+                return told
+        return cls(f"{self._model}: {told.message}", metadata=told.metadata)
 
     def _too_slow(self) -> errors.PointsmanError:
         if self.first_token_s is None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 SHARE_OF_TIME = 0.5
 # The last one may use this share, so that its silence is told before the deadline ends everything without a word.
 LAST_SHARE_OF_TIME = 0.95
+# A model that had so many times what it usually takes, and said nothing, is silent whoever asks.
+TIMES_THE_USUAL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +30,10 @@ class Budget:
         """The budget after one more attempt began."""
         assert self.attempts > 0
         return replace(self, attempts=self.attempts - 1)
+
+
+def tells_of_the_model(waited_s: float, configured_s: float, usual_s: float) -> bool:
+    """Whether silence for `waited_s` is the model's failure, and not only a caller's hurry: a caller who gives a model less time
+    than it usually takes to its first token must not make it look unreliable to all others.
+    """
+    return waited_s >= min(configured_s, TIMES_THE_USUAL * usual_s)

@@ -8,7 +8,7 @@ own attempts ───────────────┘
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
@@ -39,10 +39,23 @@ STALE_AFTER_S = 5.0
 # Figures from fewer attempts than this are noise.
 ENOUGH_ATTEMPTS = 3
 RECONNECT_FIRST_S, RECONNECT_MOST_S = 0.1, 2.0
+# A provider tells its whole picture as soon as it is asked.
+FIRST_UPDATE_S = 5.0
+# A watch that was good for so long and then breaks may have been ended by a proxy, as proxies end idle streams. It is asked for
+# again before the models count as down: where it is the only provider, requests would fail for nothing.
+GOOD_FOR_S = 5.0
 UNDECODABLE = "it sent bytes that are no update"
 SERVABLE = (provider_pb.ModelHealth.STATE_READY, provider_pb.ModelHealth.STATE_DEGRADED)
 
 CALLERS_REASONS = [name for name, error in errors.BY_REASON.items() if issubclass(error, errors.CallerError)]
+
+
+class Ended(NamedTuple):
+    """Why a watch is over, whether it `heard` anything, and whether it was `broken` rather than ended by the provider."""
+
+    reason: str
+    heard: bool
+    broken: bool = False
 
 
 class Fleet:
@@ -97,29 +110,41 @@ class Fleet:
     async def _watch_provider(self, name: str) -> None:
         pause_s = RECONNECT_FIRST_S
         while True:
-            call = self._stubs[name].WatchModelHealth(provider_pb.WatchModelHealthRequest())
-            reason, whole = "its provider ended the watch", True
-            try:
+            began_s = self._clock.monotonic()
+            ended = await self._follow(name)
+            if ended.heard:
+                pause_s = RECONNECT_FIRST_S
+                if ended.broken and self._clock.monotonic() - began_s >= GOOD_FOR_S:
+                    continue
+            self._mark(name, ended.reason)
+            await self._swap()
+            await asyncio.sleep(pause_s)
+            pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+
+    async def _follow(self, name: str) -> Ended:
+        """Takes what one watch of a provider says, until it ends."""
+        call = self._stubs[name].WatchModelHealth(provider_pb.WatchModelHealthRequest())
+        heard = False
+        try:
+            async with asyncio.timeout(FIRST_UPDATE_S) as patience:
                 async for update in call:
                     if undecodable(update):
-                        reason = UNDECODABLE
-                        break
-                    pause_s = RECONNECT_FIRST_S
-                    if whole:
+                        return Ended(UNDECODABLE, heard)
+                    if not heard:
+                        patience.reschedule(None)
                         self._mark(name, "its provider does not know it")
-                        whole = False
+                        heard = True
                     for seen in update.models:
                         told = seen.detail or "its provider says that it is not ready"
                         self._unavailable[f"{name}/{seen.model}"] = "" if seen.state in SERVABLE else told
                     await self._swap()
-            except aio.AioRpcError as error:
-                reason = f"its provider is not reachable: {error.details()}"
-            finally:
-                call.cancel()
-            self._mark(name, reason)
-            await self._swap()
-            await asyncio.sleep(pause_s)
-            pause_s = min(RECONNECT_MOST_S, pause_s * 2)
+        except aio.AioRpcError as error:
+            return Ended(f"its provider is not reachable: {error.details()}", heard, broken=True)
+        except TimeoutError:
+            return Ended(f"its provider said nothing for {FIRST_UPDATE_S:g} s", heard)
+        finally:
+            call.cancel()
+        return Ended("its provider ended the watch", heard)
 
     async def _watch_telemetry(self) -> None:
         pause_s = RECONNECT_FIRST_S

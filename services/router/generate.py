@@ -5,6 +5,7 @@ route ──> decided ──> attempt ──events──> client
                         └──> switched ──> next attempt ... ──> finished, or one error
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
@@ -13,13 +14,15 @@ from opentelemetry import trace
 from pointsman import errors
 from pointsman import telemetry_names as names
 from pointsman.config.catalogue import Model
-from pointsman.llm.v1.generation_pb2 import FinishReason, GenerationFinished, SamplingOptions
+from pointsman.llm.v1.generation_pb2 import GenerationFinished, SamplingOptions
 from pointsman.provider.v1.provider_service_pb2 import GenerateRequest as ProviderRequest
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.router import failover
 from services.router.attempt import Attempt
-from services.router.budget import Budget
+from services.router.attempt_span import describe_attempt
+from services.router.budget import Budget, tells_of_the_model
 from services.router.config import RouterConfig
+from services.router.decision import Candidate
 from services.router.fleet import Fleet
 from services.router.journal import Journal
 from services.router.messages import to_duration, to_ref
@@ -30,6 +33,8 @@ from services.runtime.clock import Clock
 
 Send = Callable[[pb.GenerateResponse], Awaitable[None]]
 RETRY_AFTER_S = 0.5
+# The provider's call has the same deadline and tells more when it passes; this long after it, it is the client that holds us up.
+UNREAD_S = 0.5
 
 
 class Generator:
@@ -58,12 +63,14 @@ class Generator:
         self.in_flight += 1
         try:
             began_s = self._clock.monotonic()
-            remaining_s = limits.default_deadline_s if remaining_s is None else remaining_s
+            given_s, remaining_s = remaining_s, limits.default_deadline_s if remaining_s is None else remaining_s
             with tracing.span(names.ROUTE_SPAN, trace.SpanKind.INTERNAL, {}) as span:
                 routed = await self._router.route(request, remaining_s)
                 routed.describe(span)
                 budget = Budget(began_s + remaining_s, limits.max_attempts)
-                await _Generation(self, routed, request, budget, began_s, send).run(span)
+                # gRPC ends a call at the client's deadline; without one nobody else ends a call that the client does not read.
+                own_s = None if given_s is not None else budget.remaining_s(self._clock.monotonic()) + UNREAD_S
+                await _Generation(self, routed, request, budget, began_s, send).run(span, own_s)
         finally:
             self.in_flight -= 1
 
@@ -93,35 +100,17 @@ class _Generation:
         self._first_token_s = 0.0
         self._journal = Journal(routed, self._clock, began_s)
 
-    async def run(self, span: trace.Span) -> None:
-        """Goes from attempt to attempt until one ends whole or none is left."""
+    async def run(self, span: trace.Span, own_s: float | None) -> None:
+        """Answers, within `own_s` seconds where they are given, and reports what became of it."""
         outcome: errors.PointsmanError | None = None
         try:
-            ranked = self._routed.decision.ranked
-            if not ranked:
-                raise no_candidate(self._routed.decision)
-            state, action = failover.begin([candidate.model.reference for candidate in ranked])
-            while True:
-                match action:
-                    case failover.TryModel(index):
-                        model = ranked[index].model
-                        failed = await self._attempt(model, others=len(state.failures) + 1 < len(ranked))
-                        if failed is None:
-                            return
-                        now_s = self._clock.monotonic()
-                        state, action = failover.attempt_failed(
-                            state,
-                            failover.Failure(index, model.reference, failed),
-                            delivered=self._delivered,
-                            attempts_left=self._budget.attempts,
-                            seconds_left=self._budget.remaining_s(now_s),
-                        )
-                        if isinstance(action, failover.TryModel):
-                            await self._switch(model, ranked[action.candidate].model, failed, span)
-                    case failover.GiveUp(error):
-                        raise error
-                    case unreachable:
-                        assert_never(unreachable)
+            async with asyncio.timeout(own_s):
+                await self._answer(span)
+        except TimeoutError:
+            outcome = errors.DeadlineExceeded(
+                "the answer was not read within the time that a request without a deadline has"
+            )
+            raise outcome from None
         except errors.PointsmanError as error:
             outcome = error
             raise
@@ -130,9 +119,37 @@ class _Generation:
             span.set_attributes({names.ATTEMPTS: len(record.attempts), names.COST_MICROS: record.cost_micros})
             self._reporter.put(record)
 
-    async def _attempt(self, model: Model, *, others: bool) -> errors.PointsmanError | None:
+    async def _answer(self, span: trace.Span) -> None:
+        """Goes from attempt to attempt until one ends whole or none is left."""
+        ranked = self._routed.decision.ranked
+        if not ranked:
+            raise no_candidate(self._routed.decision)
+        state, action = failover.begin([candidate.model.reference for candidate in ranked])
+        while True:
+            match action:
+                case failover.TryModel(index):
+                    model = ranked[index].model
+                    failed = await self._attempt(ranked[index], others=len(state.failures) + 1 < len(ranked))
+                    if failed is None:
+                        return
+                    now_s = self._clock.monotonic()
+                    state, action = failover.attempt_failed(
+                        state,
+                        failover.Failure(index, model.reference, failed),
+                        delivered=self._delivered,
+                        attempts_left=self._budget.attempts,
+                        seconds_left=self._budget.remaining_s(now_s),
+                    )
+                    if isinstance(action, failover.TryModel):
+                        await self._switch(model, ranked[action.candidate].model, failed, span)
+                case failover.GiveUp(error):
+                    raise error
+                case unreachable:
+                    assert_never(unreachable)
+
+    async def _attempt(self, candidate: Candidate, *, others: bool) -> errors.PointsmanError | None:
         """Calls one model and forwards what it says; returns the error of an attempt that failed."""
-        limits = self._config.limits
+        limits, model = self._config.limits, candidate.model
         now_s = self._clock.monotonic()
         first_token_s = self._budget.first_token_limit_s(now_s, limits.first_token_timeout_s, others=others)
         self._budget = self._budget.spend_attempt()
@@ -165,7 +182,7 @@ class _Generation:
                 ended = True
                 self._journal.succeeded(model, attempt, finished.usage)
                 self._observe(model, attempt, finished.usage.output_tokens, failed=False)
-                _describe(span, model, attempt, finished)
+                describe_attempt(span, model, attempt, finished)
                 finished.usage.time_to_first_token.CopyFrom(to_duration(self._first_token_s))
                 finished.usage.total_time.CopyFrom(to_duration(self._journal.elapsed_s))
                 await self._forward(pb.GenerateResponse(event={"finished": finished}))
@@ -173,10 +190,15 @@ class _Generation:
                 return None
             except errors.PointsmanError as error:
                 ended = True
-                self._journal.failed(model, attempt, error)
-                # A model is not less reliable because a request does not suit it.
-                if not isinstance(error, errors.CallerError):
-                    self._observe(model, attempt, attempt.tokens, failed=True)
+                if isinstance(error, errors.ProviderSilent) and not tells_of_the_model(
+                    first_token_s, limits.first_token_timeout_s, candidate.expected_first_token_s
+                ):
+                    self._journal.cancelled(model, attempt)
+                else:
+                    self._journal.failed(model, attempt, error)
+                    # A model is not less reliable because a request does not suit it.
+                    if not isinstance(error, errors.CallerError):
+                        self._observe(model, attempt, attempt.tokens, failed=True)
                 tracing.fail(span, error.reason.value)
                 return error
             finally:
@@ -222,23 +244,3 @@ def _within(sampling: SamplingOptions, model: Model) -> SamplingOptions:
     within.CopyFrom(sampling)
     within.max_output_tokens = model.max_output_tokens
     return within
-
-
-def _describe(span: trace.Span, model: Model, attempt: Attempt, finished: GenerationFinished) -> None:
-    """Writes what an attempt used, cost and how fast it was."""
-    if not span.is_recording():
-        return
-    usage = finished.usage
-    span.set_attributes(
-        {
-            names.RESPONSE_MODEL: model.name,
-            names.RESPONSE_FINISH_REASONS: [FinishReason.Name(finished.reason).removeprefix("FINISH_REASON_").lower()],
-            names.RESPONSE_TIME_TO_FIRST_CHUNK: attempt.first_token_s or 0.0,
-            names.INPUT_TOKENS: usage.input_tokens,
-            names.OUTPUT_TOKENS: usage.output_tokens,
-            names.CACHE_READ_INPUT_TOKENS: usage.cache_read_input_tokens,
-            names.REASONING_OUTPUT_TOKENS: usage.reasoning_output_tokens,
-            names.TOKENS_PER_SECOND: attempt.tokens_per_second(usage.output_tokens) or 0.0,
-            names.COST_MICROS: usage.cost_micros,
-        }
-    )

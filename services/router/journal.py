@@ -52,7 +52,7 @@ class Journal:
         self._add(model, attempt, self._used(model, attempt), pb.Attempt.OUTCOME_FAILED, error.reason.value)
 
     def cancelled(self, model: Model, attempt: Attempt) -> None:
-        """An attempt that the caller ended."""
+        """An attempt that the caller ended, by a cancel or by giving it less time than it takes."""
         self._add(model, attempt, self._used(model, attempt), pb.Attempt.OUTCOME_CANCELLED, "")
 
     def close(self, error: errors.PointsmanError | None) -> pb.RequestRecord:

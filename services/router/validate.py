@@ -20,6 +20,9 @@ MAX_STOP = 256
 MAX_CAPABILITIES = 64
 MAX_TURNS = 10_000
 MAX_TOOLS = 512
+# Clients whose language has no unsigned numbers send a negative one as a number above these.
+MAX_OUTPUT_TOKENS = 2**31 - 1
+MAX_COST_MICROS = 2**63 - 1
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 # What the names in the contract mean in the configuration.
@@ -90,7 +93,7 @@ def _part(part: prompt_pb2.Part, where: str) -> Iterator[FieldViolation]:
                 yield FieldViolation(
                     f"{where}.media.mime_type", f"expected type/subtype, found {part.media.mime_type[:80]!r}"
                 )
-            if part.media.WhichOneof("source") is None:
+            if not (part.media.data or part.media.uri):
                 yield FieldViolation(f"{where}.media", "expected data or uri")
         case "tool_call":
             if not part.tool_call.name:
@@ -133,6 +136,7 @@ def _tools(prompt: prompt_pb2.Prompt) -> Iterator[FieldViolation]:
 def _sampling(sampling: generation_pb2.SamplingOptions) -> Iterator[FieldViolation]:
     if sampling.HasField("max_output_tokens") and sampling.max_output_tokens < 1:
         yield FieldViolation("sampling.max_output_tokens", "expected 1 or more, found 0")
+    yield from _not_negative("sampling.max_output_tokens", sampling.max_output_tokens, MAX_OUTPUT_TOKENS)
     if sampling.HasField("temperature") and not (
         math.isfinite(sampling.temperature) and 0 <= sampling.temperature <= 2
     ):
@@ -161,6 +165,7 @@ def _constraints(
     if constraints.HasField("pinned_model") and (pinned := _reference(constraints.pinned_model)) not in models:
         known = ", ".join(sorted(models)[:20])
         yield FieldViolation("constraints.pinned_model", f"expected one of {known}, found {pinned[:120]!r}")
+    yield from _not_negative("constraints.max_cost_micros", constraints.max_cost_micros, MAX_COST_MICROS)
     if (count := len(constraints.required_capabilities)) > MAX_CAPABILITIES:
         yield FieldViolation("constraints.required_capabilities", f"expected at most {MAX_CAPABILITIES}, found {count}")
     for index, capability in enumerate(constraints.required_capabilities[:MAX_CAPABILITIES]):
@@ -172,6 +177,11 @@ def _constraints(
         yield FieldViolation("constraints.switch_mode", f"expected a known mode, found {constraints.switch_mode}")
     if len(constraints.session_key) > MAX_REQUEST_ID:
         yield FieldViolation("constraints.session_key", f"expected at most {MAX_REQUEST_ID} characters")
+
+
+def _not_negative(field: str, value: int, most: int) -> Iterator[FieldViolation]:
+    if value > most:
+        yield FieldViolation(field, f"expected at most {most}, found {value}; a negative number is read so")
 
 
 def _needs(request: Request) -> Needs:

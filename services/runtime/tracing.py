@@ -3,6 +3,8 @@
 Without an OTLP endpoint nothing is recorded and a span costs next to nothing, but the caller's context still travels on.
 """
 
+import logging
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,7 +24,9 @@ from services.runtime.interception import Behaviour, Interceptor
 from services.runtime.settings import Settings
 
 Metadata = tuple[tuple[str, str], ...]
-FLUSH_TIMEOUT_MS = 5_000
+# How long the end of a process waits for the collector.
+FLUSH_LIMIT_S = 5.0
+logger = logging.getLogger(__name__)
 
 
 class Tracing:
@@ -37,17 +41,25 @@ class Tracing:
             endpoint = settings.otlp_endpoint
             resource = {"service.name": f"pointsman-{settings.name}", "service.namespace": "pointsman"}
             self._provider = TracerProvider(
-                resource=Resource.create(resource), sampler=ParentBased(TraceIdRatioBased(settings.trace_sample_ratio))
+                resource=Resource.create(resource),
+                sampler=ParentBased(TraceIdRatioBased(settings.trace_sample_ratio)),
+                # Here too nobody would bound it.
+                shutdown_on_exit=False,
             )
             exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
             self._provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=8192))
             trace.set_tracer_provider(self._provider)
 
     def close(self) -> None:
-        """Flushes what is recorded, within a bound, and stops the exporter."""
+        """Flushes what is recorded and stops the exporter; gives up after FLUSH_LIMIT_S, as where the collector hangs."""
         if self._provider:
-            self._provider.force_flush(FLUSH_TIMEOUT_MS)
-            self._provider.shutdown()
+            # The SDK ignores the limit of its own flush (opentelemetry-python, issue 4568): a collector that hangs would hold us
+            # up for ten seconds a batch.
+            flushing = threading.Thread(target=self._provider.shutdown, daemon=True)
+            flushing.start()
+            flushing.join(FLUSH_LIMIT_S)
+            if flushing.is_alive():
+                logger.warning("gave up the last spans: they were not taken within %g s", FLUSH_LIMIT_S)
 
 
 def tracer() -> trace.Tracer:

@@ -12,6 +12,10 @@ from typing import Any
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from pointsman.channel import open_channel
+from pointsman.config.addresses import classifier_address, provider_address, router_address, telemetry_address
+from pointsman.config.load import load_config
+from pointsman.telemetry.v1.telemetry_service_pb2 import ModelStats, WatchStatsRequest
+from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 
 # Far above what anything here takes, so that a hanging test ends.
 PATIENCE_S = 60.0
@@ -30,7 +34,16 @@ class ServiceProcesses:
 
     def address(self, name: str) -> str:
         """Where a process listens."""
-        return f"unix:{self.run_dir}/{name}.sock"
+        mesh = load_config(self.config).mesh
+        match name:
+            case "router":
+                return router_address(mesh, self.run_dir)
+            case "classifier":
+                return classifier_address(mesh, self.run_dir)
+            case "telemetry":
+                return telemetry_address(mesh, self.run_dir)
+            case _:
+                return provider_address(mesh, self.run_dir, name.removeprefix("provider-"))
 
     async def spawn(self, name: str, *arguments: str) -> Process:
         """Starts a process without waiting for it."""
@@ -41,22 +54,44 @@ class ServiceProcesses:
             sys.executable, "-m", *which, *common, *arguments, env=self._environment, stdin=DEVNULL, stderr=PIPE
         )
 
-    async def start(self, *names: str) -> None:
-        """Starts processes and waits until each serves."""
+    async def start(self, *names: str, health: int = SERVING) -> None:
+        """Starts processes and waits until each says that it serves, or that it does not."""
         for name in names:
             self._running[name] = await self.spawn(name)
-        await asyncio.gather(*(self.until(name, "", SERVING) for name in names))
+        await asyncio.gather(*(self.until(name, "", health) for name in names))
+
+    @asynccontextmanager
+    async def watching(self, name: str, component: str) -> AsyncIterator[AsyncIterator[int]]:
+        """Gives what a process' health says of one of its components, now and with each change."""
+        async with open_channel(self.address(name)) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            watch = stub.Watch(
+                health_pb2.HealthCheckRequest(service=component), timeout=PATIENCE_S, wait_for_ready=True
+            )
+            try:
+                yield (told.status async for told in watch)
+            finally:
+                watch.cancel()
 
     async def until(self, name: str, component: str, status: int) -> None:
         """Waits until a process' health says so of one of its components."""
-        async with asyncio.timeout(PATIENCE_S), open_channel(self.address(name)) as channel:
-            stub: Any = health_pb2_grpc.HealthStub(channel)
-            watch = stub.Watch(health_pb2.HealthCheckRequest(service=component), wait_for_ready=True)
-            async for told in watch:
-                if told.status == status:
-                    watch.cancel()
+        async with self.watching(name, component) as told:
+            async for seen in told:
+                if seen == status:
                     return
         raise AssertionError(f"the watch of {component!r} at {name} ended")
+
+    async def stats(self, attempts: int) -> dict[str, ModelStats]:
+        """Waits until telemetry shows so many attempts in all; its picture by model."""
+        async with open_channel(self.address("telemetry")) as channel:
+            watch = TelemetryServiceStub(channel).WatchStats(WatchStatsRequest(), timeout=PATIENCE_S)
+            try:
+                async for tick in watch:
+                    if sum(stats.attempts for stats in tick.models) >= attempts:
+                        return {f"{stats.model.provider}/{stats.model.model}": stats for stats in tick.models}
+            finally:
+                watch.cancel()
+        raise AssertionError("the watch ended")
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Sends a signal."""

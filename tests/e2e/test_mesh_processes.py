@@ -45,17 +45,22 @@ async def test_a_stream_of_a_killed_provider_is_cut_and_never_shown_as_whole(tmp
         assert (stream.text, stream.finished) == ("a ", None)
 
 
-async def test_a_router_that_is_told_to_end_finishes_its_open_streams(tmp_path: Path) -> None:
+async def test_a_router_that_is_told_to_end_finishes_its_open_streams_and_reports_them(tmp_path: Path) -> None:
     config = write_two_providers(tmp_path, {"answer": "click ", "tokens": 40, "tokens_per_second": 40}, {})
     async with service_processes(config, clean_environment()) as mesh, Client(mesh.address("router")) as client:
         await mesh.start("provider-first", "provider-second", "telemetry", "router")
         await mesh.until("router", "provider/first", SERVING)
-        async with client.generate(PROMPTS[0]) as stream:
+        async with mesh.watching("router", "") as told, client.generate(PROMPTS[0]) as stream:
+            assert await anext(told) == SERVING
             await stream.decided()
             mesh.signal("router", signal.SIGTERM)
+            assert [status async for status in told] == [NOT_SERVING]
+            assert stream.finished is None
             assert await stream.read_all() == "click " * 40
         code, logged = await mesh.ended("router")
         assert code == 0, logged
+        stats = await mesh.stats(attempts=1)
+        assert {name: (s.attempts, s.failures, s.output_tokens) for name, s in stats.items()} == {"first/m": (1, 0, 40)}
         with pytest.raises(errors.ProviderUnreachable):
             await client.complete(PROMPTS[0])
         assert set((await mesh.end("provider-first", "provider-second", "telemetry")).values()) == {0}

@@ -1,6 +1,8 @@
 """One trace joins client, router, classifier and providers across processes, and holds no word of prompt or answer."""
 
 import asyncio
+import signal
+import socket
 from pathlib import Path
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -28,7 +30,7 @@ async def trace_of_one_request(folder: Path, receiver: OtlpReceiver) -> list[Rec
     config = write_two_providers(
         folder,
         {"script": [{"error": "PROVIDER_UNAVAILABLE"}]},
-        {"answer": f"{SECRET_ANSWER} is said here", "tokens_per_second": 1_000},
+        {"answer": f"{SECRET_ANSWER} is said here", "tokens_per_second": 20},
         router=PATIENT,
     )
     tracing = TracerProvider(resource=Resource.create({"service.name": "client"}))
@@ -96,6 +98,8 @@ async def test_one_trace_joins_client_router_classifier_and_providers(tmp_path: 
         FIRST: True,
         SECOND: False,
     }
+    assert servers[FIRST].parent_id == failed.span_id
+    assert servers[SECOND].parent_id == answered.span_id
     assert servers[FIRST].attributes[names.ERROR_TYPE] == "ERROR_REASON_PROVIDER_UNAVAILABLE"
 
 
@@ -112,3 +116,20 @@ async def test_an_answer_that_was_whole_is_a_failure_in_no_span(tmp_path: Path) 
     answered = [span for span in receiver.spans if span.name == "pointsman.provider.v1.ProviderService/Generate"]
     assert len(answered) == 200
     assert [span for span in receiver.spans if span.failed] == []
+
+
+async def test_a_collector_that_hangs_costs_no_request_and_no_clean_end(tmp_path: Path) -> None:
+    config = write_two_providers(tmp_path, {"answer": "a b c"}, {})
+    # Connections are taken by the kernel, and nobody ever reads from them.
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        environment = clean_environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{hanging.getsockname()[1]}")
+        async with service_processes(config, environment) as mesh, Client(mesh.address("router")) as client:
+            await mesh.start("provider-first", "router")
+            await mesh.until("router", "provider/first", SERVING)
+            assert (await client.complete("Why?")).text == "a b c"
+            for name in ("provider-first", "router"):
+                mesh.signal(name, signal.SIGTERM)
+            for name in ("provider-first", "router"):
+                code, logged = await mesh.ended(name)
+                assert code == 0
+                assert "gave up the last spans" in logged

@@ -170,8 +170,8 @@ async def test_a_provider_that_dies_while_it_speaks_cuts_the_stream_and_the_next
 
 
 @asynccontextmanager
-async def garbled_provider(address: str, *frames: bytes) -> AsyncIterator[None]:
-    """A provider of another make: healthy, but its streams are these bytes."""
+async def garbled_provider(address: str, *frames: bytes, code: grpc.StatusCode | None = None) -> AsyncIterator[None]:
+    """A provider of another make: healthy, but its streams are these bytes, and end with this status."""
 
     async def watch(request: bytes, context: Any) -> None:
         ready = provider_pb.ModelHealth(model="m", state=provider_pb.ModelHealth.STATE_READY)
@@ -181,6 +181,8 @@ async def garbled_provider(address: str, *frames: bytes) -> AsyncIterator[None]:
     async def generate(request: bytes, context: Any) -> None:
         for frame in frames:
             await context.write(frame)
+        if code:
+            await context.abort(code, "by a proxy")
 
     server = aio.server()
     handlers: dict[str, Any] = {
@@ -222,3 +224,39 @@ async def test_a_stream_that_becomes_senseless_is_cut(tmp_path: Path) -> None:
         answer = await mesh.generate(ask())
     assert isinstance(answer.error, errors.ProviderProtocol)
     assert (answer.kinds, answer.text) == (["decided", "text_delta"], "a")
+
+
+# What a proxy on the way to a provider may say, and what it means before the first token and after it.
+PROXY_SAYS = [
+    (grpc.StatusCode.UNAVAILABLE, "PROVIDER_UNREACHABLE", "STREAM_CUT"),
+    (grpc.StatusCode.INTERNAL, "PROVIDER_UNREACHABLE", "STREAM_CUT"),
+    (grpc.StatusCode.CANCELLED, "STREAM_CUT", "STREAM_CUT"),
+    (grpc.StatusCode.DEADLINE_EXCEEDED, "PROVIDER_SILENT", "STREAM_STALLED"),
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, "PROVIDER_RATE_LIMITED", "PROVIDER_RATE_LIMITED"),
+    (grpc.StatusCode.UNAUTHENTICATED, "PROVIDER_CREDENTIALS", "PROVIDER_CREDENTIALS"),
+    (grpc.StatusCode.INVALID_ARGUMENT, "PROVIDER_PROTOCOL", "PROVIDER_PROTOCOL"),
+    (grpc.StatusCode.FAILED_PRECONDITION, "PROVIDER_PROTOCOL", "PROVIDER_PROTOCOL"),
+    (grpc.StatusCode.UNIMPLEMENTED, "PROVIDER_PROTOCOL", "PROVIDER_PROTOCOL"),
+    (grpc.StatusCode.UNKNOWN, "PROVIDER_PROTOCOL", "PROVIDER_PROTOCOL"),
+]
+
+
+@pytest.mark.parametrize(("code", "before", "after"), PROXY_SAYS)
+async def test_what_a_proxy_says_of_a_provider_is_never_the_callers_fault_or_ours(
+    tmp_path: Path, code: grpc.StatusCode, before: str, after: str
+) -> None:
+    address = f"unix:{tmp_path}/provider-first.sock"
+    async with running_mesh(tmp_path, absent=["first"]) as mesh:
+        async with garbled_provider(address, code=code):
+            await mesh.until("provider/first", SERVING)
+            answer = await mesh.generate(ask())
+        assert answer.switches == [("first", "second", f"ERROR_REASON_{before}")]
+        assert (answer.error, answer.text) == (None, "All is well. ")
+    async with (
+        running_mesh(tmp_path, absent=["first"]) as mesh,
+        garbled_provider(address, SAID.SerializeToString(), code=code),
+    ):
+        await mesh.until("provider/first", SERVING)
+        cut = await mesh.generate(ask())
+    assert cut.error is not None
+    assert (cut.error.reason.value, cut.text) == (f"ERROR_REASON_{after}", "a")

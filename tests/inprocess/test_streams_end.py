@@ -75,6 +75,23 @@ async def test_a_slow_reader_is_not_taken_for_a_stall_and_loses_nothing(tmp_path
     assert sum(frame.event.text_delta.token_count for frame in seen) == 200
 
 
+async def test_a_client_that_sets_no_deadline_and_does_not_read_gives_its_place_back(tmp_path: Path) -> None:
+    limits = {"default_deadline_s": 0.5, "max_in_flight": 1}
+    async with running_mesh(tmp_path, {"first": LONG | {"tokens": 2_000}}, sections={"limits": limits}) as mesh:
+        call = mesh.stub.Generate(ask())
+        frames = aiter(call)
+        assert (await anext(frames)).HasField("decided")
+
+        async def code() -> str:
+            return (await mesh.generate(ask(constraints=SECOND))).code
+
+        assert await code() == "RESOURCE_EXHAUSTED"
+        await mesh.eventually(code, "OK")
+        with pytest.raises(aio.AioRpcError) as raised:
+            _ = [frame async for frame in frames]
+    assert raised.value.code().name == "DEADLINE_EXCEEDED"
+
+
 async def test_a_cancel_while_the_window_is_full_reaches_the_provider_and_is_no_defect(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import pytest
@@ -22,9 +22,6 @@ from services.runtime.health import Health
 from services.runtime.server import Server
 from tests.inprocess.answers import ask, prompt
 from tests.inprocess.mesh import NOT_SERVING, SERVING, running_mesh
-
-if TYPE_CHECKING:  # these exist for the type checker alone
-    pass
 
 
 @asynccontextmanager

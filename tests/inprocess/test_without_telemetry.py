@@ -42,6 +42,28 @@ async def test_what_suits_no_model_says_nothing_of_the_models(tmp_path: Path) ->
     assert answer.decided.candidates[0].expected_quality == pytest.approx(0.95)
 
 
+@pytest.mark.parametrize(("usual_s", "chosen"), [(1_000, "first"), (0.1, "second")])
+async def test_a_caller_in_a_hurry_does_not_make_a_model_look_unreliable(
+    tmp_path: Path, usual_s: float, chosen: str
+) -> None:
+    silent = {"script": [{"stall_after_tokens": 0}]}
+    async with running_mesh(tmp_path, {"first": silent}, model={"first_token_s": usual_s}, telemetry=True) as mesh:
+        answer = await mesh.generate(ask(), timeout_s=2.0)
+        assert answer.switches == [("first", "second", "ERROR_REASON_PROVIDER_SILENT")]
+        stats = await stats_of(mesh, "first", 1)
+        assert await mesh.chosen() == chosen
+    assert (stats.cancelled, stats.failures) == ((1, 0) if chosen == "first" else (0, 1))
+
+
+async def test_an_answer_that_comes_all_at_once_is_counted_but_tells_no_pace(tmp_path: Path) -> None:
+    at_once = {"reasoning": "hm " * 500, "answer": "a " * 500}
+    async with running_mesh(tmp_path, {"first": at_once}, telemetry=True) as mesh:
+        assert (await mesh.generate(ask())).kinds == ["decided", "reasoning_delta", "text_delta", "finished"]
+        stats = await stats_of(mesh, "first", 1)
+    assert (stats.attempts, stats.output_tokens) == (1, 1_000)
+    assert not stats.HasField("tokens_per_second")
+
+
 async def stats_of(mesh: Mesh, provider: str, attempts: int) -> telemetry_pb.ModelStats:
     """Waits until telemetry has counted so many attempts of a provider's model."""
     channel = open_channel(f"unix:{mesh.folder}/telemetry.sock")

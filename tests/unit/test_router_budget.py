@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.budget import Budget
+from services.router.budget import Budget, tells_of_the_model
 
 SECONDS = st.floats(0, 1_000)
 
@@ -31,3 +31,10 @@ def test_time_runs_out_at_nothing() -> None:
 
 def test_attempts_are_spent_one_by_one() -> None:
     assert Budget(10.0, 3).spend_attempt().spend_attempt() == Budget(10.0, 1)
+
+
+def test_silence_tells_of_a_model_that_had_its_time() -> None:
+    assert tells_of_the_model(30.0, configured_s=30.0, usual_s=20.0)
+    assert tells_of_the_model(2.0, configured_s=30.0, usual_s=1.0)
+    assert not tells_of_the_model(1.9, configured_s=30.0, usual_s=1.0)
+    assert not tells_of_the_model(0.05, configured_s=30.0, usual_s=0.4)

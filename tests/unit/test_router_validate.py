@@ -87,6 +87,11 @@ FAULTS: list[tuple[Callable[[pb.GenerateRequest], object], str, str]] = [
     ),
     (lambda r: media(r, "a picture", b"x"), "prompt.turns[0].parts[0].media.mime_type", "expected type/subtype"),
     (lambda r: media(r, "image/png", b""), "prompt.turns[0].parts[0].media", "expected data or uri"),
+    (
+        lambda r: part(r).media.MergeFrom(prompt_pb2.Media(mime_type="image/png", data=b"")),
+        "prompt.turns[0].parts[0].media",
+        "expected data or uri",
+    ),
     (lambda r: call_tool(r, "", "{}"), "prompt.turns[1].parts[0].tool_call.name", "expected a tool's name"),
     (lambda r: call_tool(r, "f", "{"), "prompt.turns[1].parts[0].tool_call.arguments_json", "expected a JSON object"),
     (lambda r: call_tool(r, "f", "[1]"), "prompt.turns[1].parts[0].tool_call.arguments_json", "expected a JSON object"),
@@ -117,6 +122,11 @@ FAULTS: list[tuple[Callable[[pb.GenerateRequest], object], str, str]] = [
         "expected a JSON Schema object",
     ),
     (lambda r: setattr(r.sampling, "max_output_tokens", 0), "sampling.max_output_tokens", "expected 1 or more, found 0"),
+    (
+        lambda r: setattr(r.sampling, "max_output_tokens", 2**32 - 1),
+        "sampling.max_output_tokens",
+        "expected at most 2147483647, found 4294967295; a negative number is read so",
+    ),
     (lambda r: setattr(r.sampling, "temperature", -0.5), "sampling.temperature", "expected 0 to 2, found -0.5"),
     (lambda r: setattr(r.sampling, "temperature", math.nan), "sampling.temperature", "expected 0 to 2, found nan"),
     (lambda r: setattr(r.sampling, "temperature", math.inf), "sampling.temperature", "expected 0 to 2, found inf"),
@@ -134,6 +144,11 @@ FAULTS: list[tuple[Callable[[pb.GenerateRequest], object], str, str]] = [
         lambda r: setattr(r.constraints, "policy", "cheap"),
         "constraints.policy",
         "expected one of balanced, economy, found 'cheap'",
+    ),
+    (
+        lambda r: setattr(r.constraints, "max_cost_micros", 2**64 - 2),
+        "constraints.max_cost_micros",
+        "found 18446744073709551614; a negative number is read so",
     ),
     (
         lambda r: pin(r, "openai", "gtp"),

@@ -48,6 +48,10 @@ def text_of(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, Text))
 
 
+def tokens_in(events: list[Event]) -> int:
+    return sum(event.token_count for event in events if isinstance(event, Text))
+
+
 @pytest_asyncio.fixture
 async def adapter(triton: RunningTriton) -> AsyncIterator[TritonAdapter]:
     prefix = frozenset({CapabilityName.CONTINUE_FROM_PREFIX})
@@ -62,7 +66,8 @@ async def test_an_answer_streams_and_finishes_with_true_counts(adapter: TritonAd
     assert isinstance(finished, Finished)
     assert finished.reason is FinishReason.STOP
     assert not finished.usage.estimated
-    assert finished.usage.output_tokens == sum(e.token_count for e in events if isinstance(e, Text))
+    # The mark that ends it is a token without text.
+    assert finished.usage.output_tokens == tokens_in(events) + 1
     assert finished.usage.input_tokens > 5
 
 
@@ -209,10 +214,12 @@ async def test_tensorrt_llms_ensemble_gets_its_own_tensors(own_triton: Callable[
         assert isinstance(events[-1], Finished)
         assert (events[-1].reason, events[-1].usage.output_tokens, events[-1].usage.estimated) == (
             FinishReason.STOP,
-            8,
+            9,
             True,
         )
-        greedy = await events_of(adapter, request("Hi", "ensemble", temperature=0, max_output_tokens=4))
+        # A token without text counts with the text that follows.
+        assert [event.token_count for event in events if isinstance(event, Text)] == [0, 2, *[1] * 7]
+        greedy = await events_of(adapter, request("Hi", "ensemble", temperature=0, max_output_tokens=5))
         assert "top_k=1[1, 1]" in text_of(greedy)
         assert isinstance(greedy[-1], Finished)
         assert greedy[-1].reason is FinishReason.LENGTH

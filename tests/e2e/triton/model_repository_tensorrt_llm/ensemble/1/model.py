@@ -9,7 +9,10 @@ INPUTS = ["text_input", "max_tokens", "bad_words", "stop_words", "exclude_input_
 
 
 class TritonPythonModel:
-    """Each given input becomes one response of one token; after them an empty response ends the stream."""
+    """Each given input becomes one response of one token; after them an empty response ends the stream.
+
+    Before them comes a token without text, as where a token holds the first bytes of a character only.
+    """
 
     def execute(self, requests):
         """Answers in the order of INPUTS; the last response has no tensors, as the ensemble's."""
@@ -20,7 +23,7 @@ class TritonPythonModel:
                 f"{name}={self._plain(tensor)}{list(tensor.as_numpy().shape)} " for name, tensor in given if tensor
             ]
             limit = int(given[1][1].as_numpy().reshape(-1)[0])
-            for piece in pieces[:limit]:
+            for piece in ["", *pieces][:limit]:
                 sender.send(pb_utils.InferenceResponse(self._tensors(piece)))
             sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
