@@ -176,8 +176,9 @@ class Attempt:
         return self._watchdog.fired and not (task and task.cancelling())
 
     def _lost(self, error: aio.AioRpcError) -> errors.PointsmanError:
-        """What a provider says is told as it is; what gRPC or a proxy on the way to it says is about that way, not about the request."""
+        """A provider's own error as it is; what gRPC or a proxy on the way says is about that way, not about the request."""
         told = rpc_status.from_rpc_error(error)
+        cls: type[errors.PointsmanError]
         if not rpc_status.is_foreign(told):
             return told
         match told:

@@ -16,7 +16,7 @@ def describe_attempt(span: trace.Span, model: Model, attempt: Attempt, finished:
     span.set_attributes(
         {
             names.RESPONSE_MODEL: model.name,
-            names.RESPONSE_FINISH_REASONS: [FinishReason.Name(finished.reason).removeprefix("FINISH_REASON_").lower()],
+            names.RESPONSE_FINISH_REASONS: [_finish_name(finished.reason)],
             names.RESPONSE_TIME_TO_FIRST_CHUNK: attempt.first_token_s or 0.0,
             names.INPUT_TOKENS: usage.input_tokens,
             names.OUTPUT_TOKENS: usage.output_tokens,
@@ -26,3 +26,9 @@ def describe_attempt(span: trace.Span, model: Model, attempt: Attempt, finished:
             names.COST_MICROS: usage.cost_micros,
         }
     )
+
+
+def _finish_name(reason: FinishReason) -> str:
+    """In lower case; a newer provider may know reasons that this process does not."""
+    known = reason in FinishReason.values()
+    return FinishReason.Name(reason).removeprefix("FINISH_REASON_").lower() if known else str(int(reason))

@@ -39,12 +39,11 @@ class Routed:
         """Writes the decision's attributes."""
         if not span.is_recording():
             return
-        judgement, ranked = self.classified.judgement, self.decision.ranked
-        tier = (
-            ClassifierTier.Name(self.classified.answer.tier).rpartition("_")[2].lower()
-            if self.classified.answer
-            else "none"
-        )
+        judgement, answer, ranked = self.classified.judgement, self.classified.answer, self.decision.ranked
+        tier = "none"
+        # A newer classifier may have tiers that this process does not know.
+        if answer and answer.tier in ClassifierTier.values():
+            tier = ClassifierTier.Name(answer.tier).rpartition("_")[2].lower()
         span.set_attributes(
             {
                 names.REQUEST_ID: self.request_id,
