@@ -13,7 +13,7 @@ from pointsman import errors
 from pointsman.client import Client
 from tests.e2e.mesh_config import clean_environment
 from tests.e2e.mesh_process import pointsman
-from tests.e2e.service_processes import NOT_SERVING, SERVING, service_processes
+from tests.e2e.service_processes import NOT_SERVING, PATIENCE_S, SERVING, service_processes
 from tests.e2e.two_providers import write_two_providers
 
 PROMPT = "Why do points freeze?"
@@ -41,8 +41,9 @@ async def test_without_the_classifier_the_policys_complexity_is_used_and_marked(
         await mesh.until("router", "classifier", NOT_SERVING)
         await mesh.until("router", "", SERVING)
         await mesh.start("classifier")
-        while (await client.explain(PROMPT)).default_complexity:
-            pass
+        async with asyncio.timeout(PATIENCE_S):
+            while (await client.explain(PROMPT)).default_complexity:
+                pass
         await mesh.until("router", "classifier", SERVING)
 
 
@@ -81,6 +82,15 @@ def add_openai(config: Path, *models: str, **section: Any) -> None:
     config.write_text(yaml.safe_dump(content))
 
 
+async def models_of_openai(client: Client, expected: dict[str, str]) -> None:
+    """Waits until the router says this of the provider's models: why each is not available, nothing where it is."""
+    told: dict[str, str] = {}
+    async with asyncio.timeout(PATIENCE_S):
+        while told != expected:
+            models = await client.list_models()
+            told = {model.card.ref.model: model.detail for model in models if model.card.ref.provider == "openai"}
+
+
 async def test_a_provider_without_its_key_says_so_and_the_rest_works(tmp_path: Path) -> None:
     config = write_two_providers(tmp_path, {}, {})
     add_openai(config, "gpt")
@@ -88,6 +98,7 @@ async def test_a_provider_without_its_key_says_so_and_the_rest_works(tmp_path: P
         await mesh.start("provider-openai", health=NOT_SERVING)
         await mesh.start("provider-first", "router")
         await mesh.until("router", "provider/first", SERVING)
+        await models_of_openai(client, {"gpt": "OPENAI_API_KEY is not set"})
         with pytest.raises(errors.AllCandidatesUnavailable, match="OPENAI_API_KEY is not set"):
             await client.complete(PROMPT, pinned_model="openai/gpt")
         await mesh.until("router", "provider/openai", NOT_SERVING)
@@ -111,13 +122,12 @@ async def test_a_model_that_the_provider_lacks_is_told_by_health_and_by_check_co
         async with service_processes(config, environment) as mesh, Client(mesh.address("router")) as client:
             await mesh.start("provider-first", "provider-second", "provider-openai", "router")
             await asyncio.gather(*(mesh.until("router", f"provider/{name}", SERVING) for name in ("first", "second")))
-            await mesh.until("router", "", SERVING)
+            await models_of_openai(client, {"there": "", "gone": "the provider does not have it"})
             assert (await client.complete(PROMPT, pinned_model="openai/there")).text == "Here I am."
             with pytest.raises(errors.AllCandidatesUnavailable, match="the provider does not have it"):
                 await client.complete(PROMPT, pinned_model="openai/gone")
             await mesh.until("router", "provider/openai", NOT_SERVING)
-            told = {m.card.ref.model: m.detail for m in await client.list_models() if m.card.ref.provider == "openai"}
-            assert told == {"there": "", "gone": "the provider does not have it"}
+            await mesh.until("router", "", SERVING)
             check = ("check-config", str(config), "--live", "--run-dir", str(mesh.run_dir))
             done = await asyncio.to_thread(pointsman, *check, environment=environment)
             assert done.returncode == 1
