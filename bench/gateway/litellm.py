@@ -4,6 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+from asyncio.subprocess import STDOUT
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 VENV = REPOSITORY / ".venv-litellm"
 LOCK = REPOSITORY / "bench" / "litellm" / "requirements.lock"
 READY_S = 90.0
+KEPT_BYTES = 2_000
 # It must not ask the network for prices, and tells nobody of itself. On loopback it needs no key, nor does the mesh.
 ENVIRONMENT = {
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
@@ -73,11 +75,15 @@ async def run_litellm(folder: Path, base_url: str) -> AsyncIterator[tuple[str, i
         "--num_workers",
         "1",
     )
-    async with child(*command, environment=ENVIRONMENT) as process:
+    async with child(*command, environment=ENVIRONMENT, stderr=STDOUT) as process:
         assert process.stdout is not None
-        drain = asyncio.create_task(_drain(process.stdout))
+        told = bytearray()
+        drain = asyncio.create_task(_drain(process.stdout, told))
         try:
-            await _wait_ready(f"http://127.0.0.1:{port}/health/liveliness", process)
+            try:
+                await _wait_ready(f"http://127.0.0.1:{port}/health/liveliness", process)
+            except RuntimeError as error:
+                raise RuntimeError(f"{error}; it said last: {told.decode(errors='replace').strip()}") from None
             yield f"http://127.0.0.1:{port}/v1", process.pid
         finally:
             drain.cancel()
@@ -99,9 +105,11 @@ async def _wait_ready(url: str, process: asyncio.subprocess.Process) -> None:
     raise RuntimeError(f"LiteLLM's proxy ended with exit code {process.returncode}")
 
 
-async def _drain(output: asyncio.StreamReader) -> None:
-    while await output.read(64 * 1024):
-        pass
+async def _drain(output: asyncio.StreamReader, told: bytearray) -> None:
+    """Keeps the end of what it says."""
+    while piece := await output.read(64 * 1024):
+        told += piece
+        del told[:-KEPT_BYTES]
 
 
 def _free_port() -> int:

@@ -5,7 +5,7 @@ import os
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import psutil
 
@@ -33,21 +33,29 @@ def rss_mb(pids: Iterable[int]) -> float:
     return sum(float(psutil.Process(pid).memory_info().rss) for pid in pids) / 1e6
 
 
+def pss_mb(pids: Iterable[int]) -> float | None:
+    """Proportional memory in MB (10^6 bytes): a page that n processes share counts an n-th. None where the system does not tell."""
+    found = [getattr(psutil.Process(pid).memory_full_info(), "pss", None) for pid in pids]
+    return None if None in found else sum(float(pss or 0) for pss in found) / 1e6
+
+
 @asynccontextmanager
-async def child(*command: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
+async def child(
+    *command: str, environment: Mapping[str, str] | None = None, stderr: int = DEVNULL
+) -> AsyncIterator[Process]:
     """A process that ends with the block, and all that it started with it; its standard output is a pipe."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=DEVNULL,
         stdout=PIPE,
-        stderr=DEVNULL,
+        stderr=stderr,
         env={**os.environ, **(environment or {})},
     )
     try:
         yield process
     finally:
         if process.returncode is None:
-            below = psutil.Process(process.pid).children(recursive=True)
+            below = _below(process.pid)
             process.terminate()
             try:
                 async with asyncio.timeout(END_S):
@@ -56,5 +64,12 @@ async def child(*command: str, environment: Mapping[str, str] | None = None) -> 
                 process.kill()
                 await process.wait()
             for left in below:
-                if left.is_running():
+                # It may end by itself between the look and the kill.
+                with suppress(psutil.NoSuchProcess):
                     left.kill()
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []

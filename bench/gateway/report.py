@@ -26,6 +26,8 @@ BARS: list[tuple[str, tuple[str, ...], float]] = [
     ("telemetry, resident MB", ("rss_mb", "telemetry"), 100.0),
     ("classifier, resident MB", ("rss_mb", "classifier"), 200.0),
 ]
+# Below this share of the upstream's tokens a second a way does not keep up; text that joins ends a little later, too.
+KEEPS_UP = 0.9
 
 
 def machine() -> dict[str, Any]:
@@ -91,11 +93,23 @@ def show(console: Console, results: dict[str, Any]) -> None:
         ours = mesh["router_and_provider_us_per_token"][count]
         theirs = litellm["us_per_token"][count] if litellm else None
         table.add_row(f"processor µs a token, {count} streams", "", f"{ours:.0f}", "", *_beside(ours, theirs))
-    ours = sum(mesh["rss_mb"].values())
-    table.add_row(
-        "resident MB, all processes", "", f"{ours:.0f}", "", *_beside(ours, litellm["rss_mb"] if litellm else None)
-    )
+    for what, ours, key in (
+        ("processor ms a request of 100 tokens", mesh["all_services_ms_per_request"], "ms_per_request"),
+        ("resident MB, all processes", sum(mesh["rss_mb"].values()), "rss_mb"),
+    ):
+        table.add_row(what, "", f"{ours:.1f}", "", *_beside(ours, litellm[key] if litellm else None))
+    ours = mesh["cancel_ms"]["p99"]
+    theirs = litellm["cancel_ms"]["p99"] if litellm else None
+    table.add_row("cancel to upstream closed p99 (ms)", "", f"{ours:.2f}", "", *_beside(ours, theirs))
     console.print(table)
+    share = mesh["share_classified_of_requests"]
+    console.print(f"Of the requests whose cost was measured {share:.0%} were classified in time.")
+    for name, pace in (("mesh", mesh["pace"]), ("LiteLLM", litellm["pace"] if litellm else {})):
+        for count, kept in pace.items():
+            if kept < KEEPS_UP:
+                console.print(
+                    f"[yellow]{name} did not keep up with {count} streams: {kept:.0%} of their tokens a second.[/]"
+                )
 
 
 def _beside(ours: float, theirs: float | None, sign: str = "") -> tuple[str, str]:

@@ -13,6 +13,8 @@ import time
 import uvloop
 
 TOKENS_PER_SECOND = 100
+# What every token begins with.
+TOKEN_TEXT = "token"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 MODELS = json.dumps({"object": "list", "data": [{"id": "paced"}, {"id": "instant"}]}).encode()
 
@@ -32,9 +34,14 @@ def _chunk(**choice: object) -> dict[str, object]:
     }
 
 
-TOKEN = _event(_chunk(delta={"content": "token "}))
+# They differ, as LiteLLM ends a stream that repeats one piece a hundred times.
+TOKENS = [_event(_chunk(delta={"content": f"{TOKEN_TEXT}{digit} "})) for digit in range(10)]
 STOP = _event(_chunk(delta={}, finish_reason="stop"))
 DONE = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+
+
+def _tokens(first: int, end: int) -> bytes:
+    return b"".join(TOKENS[index % len(TOKENS)] for index in range(first, end))
 
 
 class Upstream:
@@ -71,7 +78,7 @@ class Upstream:
         tokens = int(str(body.get("max_tokens") or 100))
         writer.write(HEAD)
         if body.get("model") == "instant":
-            writer.write(TOKEN * tokens)
+            writer.write(_tokens(0, tokens))
         else:
             await self._pace(tokens, reader, writer)
         usage = {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": tokens + 10}
@@ -84,7 +91,7 @@ class Upstream:
         try:
             while sent < tokens:
                 due = min(tokens, int((time.monotonic() - began_s) * TOKENS_PER_SECOND) + 1)
-                writer.write(TOKEN * (due - sent) if due > sent else b"")
+                writer.write(_tokens(sent, due))
                 sent = due
                 wait_s = began_s + sent / TOKENS_PER_SECOND - time.monotonic()
                 done, _ = await asyncio.wait({gone}, timeout=max(0.0, wait_s))
