@@ -7,6 +7,7 @@ from pathlib import Path
 from pointsman.config.schema import MeshConfig, ScriptedSection, TritonSection
 
 Location = tuple[int | str, ...]
+MAX_PORT = 65_535
 
 
 def cross_check(mesh: MeshConfig, folder: Path) -> Iterator[tuple[Location, str]]:
@@ -61,9 +62,19 @@ def _addresses(mesh: MeshConfig) -> Iterator[tuple[Location, str]]:
     for location, address in given:
         if address is None:
             continue
+        if (port := _port(address)) is not None and not 1 <= port <= MAX_PORT:
+            yield location, f"expected a port from 1 to {MAX_PORT}, found {port}"
         if address in taken:
             yield location, f"expected an address of its own; {taken[address]} has {address}"
         taken[address] = ".".join(str(part) for part in location)
+    for name, provider in mesh.providers.items():
+        if isinstance(provider, TritonSection) and not 1 <= (port := _port(provider.url) or 0) <= MAX_PORT:
+            yield ("providers", name, "url"), f"expected a port from 1 to {MAX_PORT}, found {port}"
+
+
+def _port(address: str) -> int | None:
+    """None for a Unix socket."""
+    return None if address.startswith("unix:") else int(address.rpartition(":")[2])
 
 
 def _resolve(folder: Path, path: Path) -> Path:

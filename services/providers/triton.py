@@ -166,7 +166,8 @@ def _check(request: GenerateRequest, section: ModelSection) -> None:
     """Raises InvalidRequest for what no Triton model of ours can do."""
     if request.prompt.tools:
         raise InvalidRequest.of("prompt.tools", "expected none; this model cannot call tools")
-    if request.prompt.HasField("output_format"):
+    output_format = request.prompt.output_format
+    if output_format.json or output_format.HasField("json_schema"):
         raise InvalidRequest.of("prompt.output_format", "expected none; this model writes plain text")
     if request.answer_prefix and CapabilityName.CONTINUE_FROM_PREFIX not in section.capabilities:
         raise InvalidRequest.of(

@@ -20,6 +20,8 @@ from pointsman.errors import InvalidRequest, ProviderProtocol
 from pointsman.llm.v1.generation_pb2 import SamplingOptions
 
 NUMPY_TYPES = {"BYTES": np.object_, "BOOL": np.bool_, "INT32": np.int32, "UINT64": np.uint64, "FP32": np.float32}
+# In one response; the contract's counts have 32 bits.
+MOST_TOKENS = 10**9
 _STRUCT_TYPES = {"INT32": "<i", "UINT32": "<I", "INT64": "<q", "UINT64": "<Q"}
 
 
@@ -139,7 +141,10 @@ def read_piece(response: Any) -> Piece:
             elif output.name == "finish_reason":
                 finish = next(iter(_texts(raw)), "None")
             elif output.name in ("num_input_tokens", "num_output_tokens"):
-                counts[output.name] = struct.unpack_from(_STRUCT_TYPES[output.datatype], raw)[0]
+                (count,) = struct.unpack_from(_STRUCT_TYPES[output.datatype], raw)
+                if not 0 <= count <= MOST_TOKENS:
+                    raise ValueError(f"expected 0 to {MOST_TOKENS} in {output.name}, found {count}")
+                counts[output.name] = count
     except (ValueError, KeyError, struct.error) as error:
         raise ProviderProtocol(f"a response of {response.model_name} cannot be read: {error}") from error
     # The backend writes Python's None while there is no reason yet.

@@ -19,9 +19,13 @@ from services.router.servicer import RouterServicer
 from services.runtime.channel import open_channel
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.health import Health
+from services.runtime.interception import SizeLimit
 from services.runtime.server import Server
 from services.runtime.settings import Settings
 from services.runtime.tracing import Tracing
+
+# Room for all that a request holds besides its prompt.
+BESIDE_THE_PROMPT_BYTES = 256 * 1024
 
 SERVICE = DESCRIPTOR.services_by_name["RouterService"].full_name
 
@@ -52,7 +56,8 @@ async def compose(config: RouterConfig, clock: Clock) -> AsyncIterator[Server]:
         router = Router(config, classify, fleet)
         reporter = Reporter(telemetry, health)
         generator = Generator(config, router, fleet, reporter, clock)
-        server = Server(config.address, health, [SERVICE])
+        limit = SizeLimit("prompt", config.limits.max_prompt_bytes + BESIDE_THE_PROMPT_BYTES)
+        server = Server(config.address, health, [SERVICE], request_limit=limit)
         add_RouterServiceServicer_to_server(RouterServicer(config, router, fleet, generator), server.grpc)
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(fleet.run()), tasks.create_task(reporter.run())]

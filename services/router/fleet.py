@@ -7,6 +7,7 @@ own attempts ───────────────┘
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -82,6 +83,9 @@ class Fleet:
         self._observed = {model.reference: Observed() for model in models}
         self._stats: dict[str, telemetry_pb.ModelStats] = {}
         self._stats_at_s = float("-inf")
+        # Own failures that telemetry's tick may not hold yet: since the last tick, and since the one before.
+        self._failed_lately: Counter[str] = Counter()
+        self._failed_before: Counter[str] = Counter()
         self.snapshot = self._build()
 
     def provider(self, name: str) -> "ProviderServiceAsyncStub":
@@ -97,6 +101,7 @@ class Fleet:
         )
         if failed:
             # The next request must know at once; what went well can wait for the next refresh.
+            self._failed_lately[reference] += 1
             self.snapshot = self._build()
 
     async def run(self) -> None:
@@ -159,6 +164,7 @@ class Fleet:
                     pause_s = RECONNECT_FIRST_S
                     self._stats = {f"{s.model.provider}/{s.model.model}": s for s in tick.models}
                     self._stats_at_s = self._clock.monotonic()
+                    self._failed_before, self._failed_lately = self._failed_lately, Counter()
                     await self._health.report(TELEMETRY, True)
             except aio.AioRpcError as error:
                 reason = error.details() or error.code().name
@@ -211,7 +217,9 @@ class Fleet:
             tokens_per_second = stats.tokens_per_second.p50 or tokens_per_second
             # As for own observations: a request that does not suit a model says nothing of the model.
             unsuited = sum(stats.failures_by_reason.get(reason, 0) for reason in CALLERS_REASONS)
-            attempts, failures = stats.attempts - stats.cancelled - unsuited, stats.failures - unsuited
+            lately = self._failed_lately[model.reference] + self._failed_before[model.reference]
+            attempts = stats.attempts - stats.cancelled - unsuited + lately
+            failures = stats.failures - unsuited + lately
         return LiveModel(
             model, self._unavailable[model.reference], first_token_s, tokens_per_second, attempts, failures
         )

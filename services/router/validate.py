@@ -1,9 +1,11 @@
 """Checks a request before anything is done for it: every fault at once, each with its field and what was expected."""
 
-import json
 import math
 import re
 from collections.abc import Collection, Iterator
+from itertools import chain, islice
+
+from pydantic_core import from_json
 
 from pointsman import errors
 from pointsman.config.schema import CapabilityName
@@ -19,7 +21,11 @@ MAX_STOPS = 16
 MAX_STOP = 256
 MAX_CAPABILITIES = 64
 MAX_TURNS = 10_000
+# In all turns together; a part takes two bytes to send, and a hundred times as much to look at.
+MAX_PARTS = 20_000
 MAX_TOOLS = 512
+# So many faults are told; the rest is not even looked for.
+MAX_VIOLATIONS = 50
 # Clients whose language has no unsigned numbers send a negative one as a number above these.
 MAX_OUTPUT_TOKENS = 2**31 - 1
 MAX_COST_MICROS = 2**63 - 1
@@ -35,15 +41,15 @@ def check_request(
     """Returns what the request needs; raises InvalidRequest that names all that is wrong with it."""
     if (size := request.prompt.ByteSize()) > max_prompt_bytes:
         raise errors.InvalidRequest.of("prompt", f"expected at most {max_prompt_bytes} bytes, found {size}")
-    violations = [
-        *_request_id(getattr(request, "request_id", "")),
-        *_prompt(request.prompt),
-        *_sampling(request.sampling),
-        *_constraints(request.constraints, models, policies),
-    ]
-    if violations:
+    faults = chain(
+        _request_id(getattr(request, "request_id", "")),
+        _prompt(request.prompt),
+        _sampling(request.sampling),
+        _constraints(request.constraints, models, policies),
+    )
+    if violations := list(islice(faults, MAX_VIOLATIONS)):
         words = "; ".join(f"{v.field}: {v.description}" for v in violations[:5])
-        raise errors.InvalidRequest(words, violations=violations[:50])
+        raise errors.InvalidRequest(words, violations=violations)
     return _needs(request)
 
 
@@ -59,6 +65,9 @@ def _prompt(prompt: prompt_pb2.Prompt) -> Iterator[FieldViolation]:
         return
     if len(turns) > MAX_TURNS:
         yield FieldViolation("prompt.turns", f"expected at most {MAX_TURNS} turns, found {len(turns)}")
+        return
+    if (count := sum(len(turn.parts) for turn in turns)) > MAX_PARTS:
+        yield FieldViolation("prompt.turns", f"expected at most {MAX_PARTS} parts in all, found {count}")
         return
     said = False
     for index, turn in enumerate(turns):
@@ -210,12 +219,8 @@ def _reference(ref: model_pb2.ModelRef) -> str:
 
 
 def _json(text: str) -> object:
-    """None for what is no JSON; NaN and Infinity, which Python takes, are none."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
+    """None for what is no JSON: by the same reader as the providers', which takes no NaN and no half of a surrogate pair."""
     try:
-        return json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError):
+        return from_json(text, allow_inf_nan=False)
+    except ValueError:
         return None

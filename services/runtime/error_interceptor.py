@@ -10,7 +10,7 @@ from opentelemetry import trace
 
 from pointsman import errors, rpc_status
 from services.runtime import tracing
-from services.runtime.interception import Behaviour, Interceptor, Undecodable
+from services.runtime.interception import Behaviour, Interceptor, SizeLimit, Undecodable
 
 logger = logging.getLogger(__name__)
 
@@ -18,13 +18,14 @@ logger = logging.getLogger(__name__)
 class ErrorInterceptor(Interceptor):
     """Maps the project's errors by their class; anything else is our defect: logged here, told to the caller without details."""
 
+    def __init__(self, limit: SizeLimit | None = None) -> None:
+        self.limit = limit
+
     async def around(self, method: str, call: Behaviour, request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
         """Runs the call and aborts it with the mapped status when it raises."""
         try:
             if isinstance(request, Undecodable):
-                raise errors.InvalidRequest.of(
-                    "(message)", f"expected an encoded request of {method}: {request.reason}"
-                )
+                raise errors.InvalidRequest.of(request.field, request.expected)
             return await call(request, context)
         except errors.PointsmanError as error:
             await abort(context, error)

@@ -16,8 +16,21 @@ Behaviour = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]
 OUR_METHODS = "/pointsman."
 
 
+@dataclass(frozen=True, slots=True)
+class SizeLimit:
+    """How large an encoded request may be, and the `field` that is at fault when one is larger.
+
+    Decoding can take thirty times the bytes in memory, and holds up the event loop; it is no place to find out.
+    """
+
+    field: str
+    most_bytes: int
+
+
 class Interceptor(aio.ServerInterceptor):
     """Puts `around` around each call of our services."""
+
+    limit: SizeLimit | None = None
 
     async def around(self, method: str, call: Behaviour, request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
         """Runs `call(request, context)`; `method` is `/package.Service/Method`."""
@@ -41,24 +54,32 @@ class Interceptor(aio.ServerInterceptor):
         make = (
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
         )
-        return make(wrapped, _decoder(handler.request_deserializer), handler.response_serializer)
+        return make(wrapped, _decoder(method, handler.request_deserializer, self.limit), handler.response_serializer)
 
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """Stands for a request whose bytes are no message of its type, for example with text that is not UTF-8."""
+    """Stands for a request that was not decoded: `field` is at fault, `expected` says what it should be.
 
-    reason: str
+    Its bytes are no message of its type, for example with text that is not UTF-8, or too many.
+    """
+
+    field: str
+    expected: str
 
 
-def _decoder(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+def _decoder(method: str, decode: Callable[[bytes], Any] | None, limit: SizeLimit | None) -> Callable[[bytes], Any]:
     """gRPC answers INTERNAL when a decoder raises; the fault is the caller's, so it is handed on and told as such."""
     assert decode is not None
 
     def decoded(data: bytes) -> Any:
+        if limit and len(data) > limit.most_bytes:
+            return Undecodable(
+                limit.field, f"expected a request of at most {limit.most_bytes} bytes, found {len(data)}"
+            )
         try:
             return decode(data)
         except DecodeError as error:
-            return Undecodable(str(error))
+            return Undecodable("(message)", f"expected an encoded request of {method}: {error}")
 
     return decoded

@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from services.runtime.channel import SERVER_OPTIONS
 from services.runtime.error_interceptor import ErrorInterceptor
 from services.runtime.health import Health
+from services.runtime.interception import SizeLimit
 from services.runtime.tracing import TraceInterceptor
 
 logger = logging.getLogger(__name__)
@@ -34,13 +35,19 @@ class Server:
     """One process' gRPC server with health and reflection."""
 
     def __init__(
-        self, address: str, health: Health, service_names: Sequence[str], *, max_concurrent_rpcs: int | None = None
+        self,
+        address: str,
+        health: Health,
+        service_names: Sequence[str],
+        *,
+        max_concurrent_rpcs: int | None = None,
+        request_limit: SizeLimit | None = None,
     ) -> None:
         self.health = health
         self.address = address
         self._on_drain: list[Callable[[], Awaitable[None]]] = []
         self._server = aio.server(
-            interceptors=(TraceInterceptor(), ErrorInterceptor()),
+            interceptors=(TraceInterceptor(), ErrorInterceptor(request_limit)),
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=max_concurrent_rpcs,
         )

@@ -10,7 +10,7 @@ from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from pointsman import errors, rpc_status
-from pointsman.llm.v1 import model_pb2
+from pointsman.llm.v1 import model_pb2, prompt_pb2
 from pointsman.llm.v1.generation_pb2 import FINISH_REASON_STOP, FINISH_REASON_TOOL_CALLS
 from pointsman.router.v1 import router_service_pb2 as pb
 from tests.inprocess.answers import Answer, ask, prompt
@@ -179,11 +179,31 @@ async def test_bad_input_is_an_invalid_argument_that_names_the_fields(tmp_path: 
 
 
 async def test_fifty_megabytes_of_text_are_refused_in_words_and_disturb_nobody(tmp_path: Path) -> None:
+    request = ask("a" * 50_000_000)
     async with running_mesh(tmp_path) as mesh:
-        huge, small = await asyncio.gather(mesh.generate(ask("a" * 50_000_000)), mesh.generate(ask()))
+        huge, small = await asyncio.gather(mesh.generate(request), mesh.generate(ask()))
     assert isinstance(huge.error, errors.InvalidRequest)
-    assert [v.field for v in huge.error.violations] == ["prompt"]
+    told = [(v.field, v.description) for v in huge.error.violations]
+    most_bytes = 8 * 1024**2 + 256 * 1024
+    assert told == [("prompt", f"expected a request of at most {most_bytes} bytes, found {request.ByteSize()}")]
     assert small.error is None
+
+
+async def test_a_prompt_a_little_above_the_limit_is_refused_with_its_own_size(tmp_path: Path) -> None:
+    async with running_mesh(tmp_path, sections={"limits": {"max_prompt_bytes": 2_000}}) as mesh:
+        above, within = await mesh.generate(ask("a" * 2_000)), await mesh.generate(ask("a" * 1_900))
+    assert isinstance(above.error, errors.InvalidRequest)
+    assert above.error.message.startswith("prompt: expected at most 2000 bytes, found 20")
+    assert within.error is None
+
+
+async def test_many_tiny_parts_are_refused_before_they_cost_anything(tmp_path: Path) -> None:
+    request = ask()
+    request.prompt.turns[0].parts.extend([prompt_pb2.Part()] * 1_000_000)
+    async with running_mesh(tmp_path) as mesh:
+        answer = await mesh.generate(request)
+    assert isinstance(answer.error, errors.InvalidRequest)
+    assert [v.description for v in answer.error.violations] == ["expected at most 20000 parts in all, found 1000001"]
 
 
 @pytest.mark.parametrize("method", ["Generate", "Complete", "Explain"])

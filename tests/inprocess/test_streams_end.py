@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,46 @@ async def test_a_cancel_while_the_window_is_full_reaches_the_provider_and_is_no_
         call.cancel()
         async with asyncio.timeout(PATIENCE_S):
             await mesh.adapter("first").all_closed.wait()
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_whatever_clients_do_and_models_suffer_nothing_stays_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    behaviours = [
+        {"error": "PROVIDER_UNAVAILABLE"},
+        {"error": "PROVIDER_RATE_LIMITED", "after_tokens": 4},
+        {"cut_after_tokens": 3},
+        {"stall_after_tokens": 2},
+    ]
+    scenarios = {
+        "first": {"answer": "a " * 50, "tokens_per_second": 2_000, "chaos": {"share": 0.5, "behaviours": behaviours}},
+        "second": {"answer": "b " * 50, "tokens_per_second": 3_000},
+    }
+    limits = {"stall_timeout_s": 0.2, "max_in_flight": 40}
+
+    async def use(mesh: Mesh, number: int) -> None:
+        # Some give no time, some leave at their n-th frame, some stay to the end.
+        call = mesh.stub.Generate(ask(), timeout=(0.001, 0.02, PATIENCE_S)[number % 3])
+        with suppress(aio.AioRpcError, asyncio.CancelledError):
+            async for frame in call:
+                if frame.sequence == number % 20:
+                    call.cancel()
+
+    async with running_mesh(tmp_path, scenarios, sections={"limits": limits}) as mesh:
+        for _ in range(5):
+            await asyncio.gather(*(use(mesh, number) for number in range(40)))
+        async with asyncio.timeout(PATIENCE_S):
+            for name in ("first", "second"):
+                if mesh.adapter(name).open:
+                    await mesh.adapter(name).all_closed.wait()
+        third = pb.RoutingConstraints(pinned_model=model_pb2.ModelRef(provider="third", model="m"))
+
+        async def all_places_are_free() -> bool:
+            asked = [mesh.generate(ask(constraints=third)) for _ in range(40)]
+            return {answer.code for answer in await asyncio.gather(*asked)} == {"OK"}
+
+        await mesh.eventually(all_places_are_free, True)
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 

@@ -13,6 +13,7 @@ from pointsman.telemetry.v1 import telemetry_service_pb2 as telemetry_pb
 from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 from tests.inprocess.answers import ask
 from tests.inprocess.mesh import NOT_SERVING, PATIENCE_S, SERVING, Mesh, running_mesh, running_telemetry
+from tests.inprocess.telemetry import succeeded
 
 if TYPE_CHECKING:  # these exist for the type checker alone
     from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceAsyncStub
@@ -29,6 +30,22 @@ async def test_without_telemetry_it_routes_on_what_it_saw_itself(tmp_path: Path)
         assert await mesh.health_of("") == SERVING
         assert len(mesh.adapter("first").requests) == 1
     assert (answer.decided.chosen.provider, answer.switches) == ("second", [])
+
+
+async def test_with_telemetry_the_next_request_knows_of_a_failure_before_telemetry_does(tmp_path: Path) -> None:
+    failing = {"script": [{"error": "PROVIDER_UNAVAILABLE"}]}
+    went_well = succeeded(first_token_s=0.25, tokens_per_second=50.0)
+    went_well.model.CopyFrom(model_pb2.ModelRef(provider="first", model="m"))
+    async with running_mesh(tmp_path, {"first": failing}, telemetry=True) as mesh:
+        await report(mesh, went_well, times=5)
+
+        async def figures_are_telemetrys() -> bool:
+            models = (await mesh.stub.ListModels(pb.ListModelsRequest())).models
+            return models[0].first_token_seconds == pytest.approx(0.25, rel=0.01)
+
+        await mesh.eventually(figures_are_telemetrys, True)
+        assert (await mesh.generate(ask())).switches
+        assert await mesh.chosen() == "second"
 
 
 async def test_what_suits_no_model_says_nothing_of_the_models(tmp_path: Path) -> None:
@@ -62,6 +79,19 @@ async def test_an_answer_that_comes_all_at_once_is_counted_but_tells_no_pace(tmp
         stats = await stats_of(mesh, "first", 1)
     assert (stats.attempts, stats.output_tokens) == (1, 1_000)
     assert not stats.HasField("tokens_per_second")
+
+
+async def report(mesh: Mesh, attempt: telemetry_pb.Attempt, *, times: int) -> None:
+    """Reports requests to telemetry as another router would, each with this one attempt."""
+    now = Timestamp()
+    now.GetCurrentTime()
+    records = [
+        telemetry_pb.RequestRecord(request_id=f"r-{number}", start_time=now, attempts=[attempt])
+        for number in range(times)
+    ]
+    async with open_channel(f"unix:{mesh.folder}/telemetry.sock") as channel:
+        stub: TelemetryServiceAsyncStub = TelemetryServiceStub(channel)
+        assert (await stub.Report(telemetry_pb.ReportRequest(records=records))).accepted == times
 
 
 async def stats_of(mesh: Mesh, provider: str, attempts: int) -> telemetry_pb.ModelStats:
@@ -111,15 +141,7 @@ async def test_what_others_saw_of_a_model_changes_the_choice(tmp_path: Path) -> 
     )
     async with running_mesh(tmp_path, telemetry=True) as mesh:
         assert (await mesh.generate(ask())).decided.chosen.provider == "first"
-        now = Timestamp()
-        now.GetCurrentTime()
-        records = [
-            telemetry_pb.RequestRecord(request_id=f"r-{number}", start_time=now, attempts=[broken])
-            for number in range(10)
-        ]
-        async with open_channel(f"unix:{tmp_path}/telemetry.sock") as channel:
-            stub: TelemetryServiceAsyncStub = TelemetryServiceStub(channel)
-            assert (await stub.Report(telemetry_pb.ReportRequest(records=records))).accepted == 10
+        await report(mesh, broken, times=10)
         await mesh.eventually(mesh.chosen, "second")
 
 

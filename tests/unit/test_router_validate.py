@@ -75,6 +75,11 @@ FAULTS: list[tuple[Callable[[pb.GenerateRequest], object], str, str]] = [
     (lambda r: part(r).ClearField("text"), "prompt.turns[0].parts[0]", "expected text, media, tool_call or tool_result"),
     (lambda r: r.prompt.turns.extend([r.prompt.turns[0]] * 10_000), "prompt.turns", "expected at most 10000 turns"),
     (
+        lambda r: r.prompt.turns[0].parts.extend([prompt_pb2.Part()] * 3_000_000),
+        "prompt.turns",
+        "expected at most 20000 parts in all, found 3000001",
+    ),
+    (
         lambda r: setattr(r.prompt.turns[0], "role", 0),
         "prompt.turns[0].role",
         "expected system, user, assistant or tool, found 0",
@@ -99,6 +104,7 @@ FAULTS: list[tuple[Callable[[pb.GenerateRequest], object], str, str]] = [
     (lambda r: tool(r, "not json"), "prompt.tools[0].parameters_json_schema", "expected a JSON Schema object"),
     (lambda r: tool(r, "[]"), "prompt.tools[0].parameters_json_schema", "expected a JSON Schema object"),
     (lambda r: tool(r, '{"a": NaN}'), "prompt.tools[0].parameters_json_schema", "expected a JSON Schema object"),
+    (lambda r: tool(r, '{"a": "\\ud800"}'), "prompt.tools[0].parameters_json_schema", "expected a JSON Schema object"),
     (lambda r: tool(r, DEEP), "prompt.tools[0].parameters_json_schema", "expected a JSON Schema object"),
     (lambda r: tool(r, "{}", "a name"), "prompt.tools[0].name", "expected 1 to 64 letters, digits, _ or -"),
     (lambda r: tool(r, "{}", "name\n"), "prompt.tools[0].name", "expected 1 to 64 letters, digits, _ or -"),
