@@ -32,9 +32,9 @@ class AskOptions(TypedDict, total=False):
     required_capabilities: "Sequence[Capability]"
     # US dollars that the answer may cost.
     max_cost_usd: float
-    # Requests with the same key prefer the model that answered last, for its prompt cache.
+    # For the prompt cache of the model that answered last; the router does not use it yet.
     session_key: str
-    # What may happen when a model fails in the middle of its answer.
+    # What may happen when a model fails in the middle of its answer; until switching then is served, the failure is raised.
     switch_mode: "SwitchMode"
     # Joins retries, traces and records.
     request_id: str

@@ -44,7 +44,6 @@ class ProviderServicer(ProviderServiceServicer):
         self._in_flight[request.model] += 1
         began_s = time.monotonic()
         first_token_s = 0.0
-        finished = False
         try:
             async with aclosing(self._adapter.generate(request)) as batches:
                 async for events in batches:
@@ -52,8 +51,7 @@ class ProviderServicer(ProviderServiceServicer):
                         now_s = time.monotonic() - began_s
                         first_token_s = first_token_s or now_s
                         await context.write(to_frame(event, first_token_s, now_s))
-                        finished = isinstance(event, Finished)
-                        if finished:
+                        if isinstance(event, Finished):
                             return
         finally:
             self._in_flight[request.model] -= 1

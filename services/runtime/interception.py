@@ -4,6 +4,7 @@ Streaming handlers of this project are coroutines that call `context.write`: a c
 and `finally` runs at once. The OpenTelemetry interceptor for aio breaks on such handlers, hence ours.
 """
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,9 +33,10 @@ class Interceptor(aio.ServerInterceptor):
 
     limit: SizeLimit | None = None
 
+    @abstractmethod
     async def around(self, method: str, call: Behaviour, request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
         """Runs `call(request, context)`; `method` is `/package.Service/Method`."""
-        raise NotImplementedError
+        ...
 
     async def intercept_service(
         self,
