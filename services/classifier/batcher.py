@@ -113,7 +113,7 @@ class Batcher:
         match wish:
             case TierWish.FAST:
                 return fast
-            case TierWish.AUTO if self._model.is_confident(fast):
+            case TierWish.AUTO if self._model.fast_suffices(fast):
                 return fast
             case TierWish.AUTO | TierWish.ENCODER:
                 return await self._ask_encoder(prompt, fast, deadline_s)

@@ -119,6 +119,17 @@ LETTER_CLASSES = (
     CharacterClass.HEBREW, CharacterClass.ARABIC, CharacterClass.INDIC, CharacterClass.THAI,
     CharacterClass.HANGUL, CharacterClass.KANA, CharacterClass.HAN,
 )  # fmt: skip
+# ISO 15924 codes; CharacterClass.INDIC holds the blocks of nine scripts, 128 code points each.
+_SCRIPT_CODES = {
+    CharacterClass.LATIN: "Latn", CharacterClass.LATIN_EXTENDED: "Latn", CharacterClass.GREEK: "Grek",
+    CharacterClass.CYRILLIC: "Cyrl", CharacterClass.HEBREW: "Hebr", CharacterClass.ARABIC: "Arab",
+    CharacterClass.THAI: "Thai", CharacterClass.HANGUL: "Kore", CharacterClass.KANA: "Jpan", CharacterClass.HAN: "Hani",
+}  # fmt: skip
+_INDIC_START, _INDIC_BLOCK = 0x900, 0x80
+_INDIC_SCRIPTS = ("Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym", "Sinh")
+NO_SCRIPT = "Zyyy"
+# Japanese mixes kana with Han; so much kana tells it from Chinese.
+LEAST_KANA = 0.1
 FEATURE_NAMES = (
     "log_characters", "log_estimated_words", "beyond_window", "share_letters_not_latin", "share_digits",
     "share_punctuation", "share_code_symbols", "share_newlines", "share_spaces", "has_question_mark",
@@ -209,6 +220,24 @@ def surface_features(counts: CharacterCounts, cut: PromptWindow) -> NDArray[np.f
         ],
         dtype=np.float32,
     )
+
+
+def script_code(counts: CharacterCounts, cut: PromptWindow) -> str:
+    """Return the ISO 15924 code of the script that most letters are of; "Zyyy" without letters."""
+    by_class = counts.by_class
+    kana, han = float(by_class[CharacterClass.KANA]), float(by_class[CharacterClass.HAN])
+    if kana > LEAST_KANA * (kana + han):
+        kana, han = kana + han, 0.0
+    shares = {kind: float(by_class[kind]) for kind in LETTER_CLASSES}
+    shares |= {CharacterClass.KANA: kana, CharacterClass.HAN: han}
+    shares[CharacterClass.LATIN] += shares.pop(CharacterClass.LATIN_EXTENDED)
+    most = max(shares, key=shares.__getitem__)
+    if not shares[most]:
+        return NO_SCRIPT
+    if most is not CharacterClass.INDIC:
+        return _SCRIPT_CODES[most]
+    blocks = ((ord(c) - _INDIC_START) // _INDIC_BLOCK for c in cut.head + cut.tail)
+    return next((_INDIC_SCRIPTS[block] for block in blocks if 0 <= block < len(_INDIC_SCRIPTS)), NO_SCRIPT)
 
 
 def estimate_tokens(counts: CharacterCounts, tokens_per_character: NDArray[np.float64]) -> int:

@@ -11,7 +11,7 @@ from services.classifier.features import FEATURE_NAMES, CharacterClass
 from services.classifier.window_tokens import TAIL_TOKENS, WINDOW_TOKENS
 
 FILE_NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
@@ -31,19 +31,51 @@ class RightCalibration(_Part):
     shift: float
 
 
+class ConfidenceCalibration(_Part):
+    """How far a judgement can be believed.
+
+    confidence = sigmoid(intercept + margin * |2 P(small is right) - 1|) * support
+    support = sigmoid((similarity - support_midpoint) / support_scale)
+
+    `similarity` is the cosine to the nearest centroid of the training data's embeddings; without centroids support is 1.
+    """
+
+    intercept: float
+    margin: float
+    support_midpoint: float
+    support_scale: Annotated[float, Field(gt=0)]
+
+
 class TierManifest(_Part):
     """One ONNX file and how its logits become probabilities; `right` has a small, a medium and a frontier model."""
 
     file: FileName
     intent_temperature: Annotated[float, Field(gt=0)]
     right: Annotated[list[RightCalibration], Field(min_length=3, max_length=3)]
+    confidence: ConfidenceCalibration
+    # Of the output `embedding`; None for a model without one, which then has no routes, no adapter and no distance.
+    embedding_dimensions: Annotated[int, Field(ge=1, le=4096)] | None = None
 
 
 class OutputLength(_Part):
-    """Median tokens of an answer: `base + per_input_token * tokens of the prompt`."""
+    """Length of an answer, log-normal: median `base + per_input_token * tokens of the prompt`, deviation `spread` of its logarithm."""
 
     base: Annotated[float, Field(ge=0)]
     per_input_token: Annotated[float, Field(ge=0)]
+    spread: Annotated[float, Field(ge=0, le=5)]
+
+
+class FastSuffices(_Part):
+    """Whether the encoder would agree with the fast tier, and how likely it must be for the fast answer to stand.
+
+    P(agrees) = sigmoid(intercept + intent * P(likeliest intent) + complexity * complexity + support * support)
+    """
+
+    intercept: float
+    intent: float
+    complexity: float
+    support: float
+    above: Annotated[float, Field(ge=0, le=1)]
 
 
 class TokenizerManifest(_Part):
@@ -64,11 +96,14 @@ class Manifest(_Part):
     tokenizer: TokenizerManifest
     fast: TierManifest
     encoder: TierManifest | None
-    # The fast tier's answer stands where its likeliest intent is at least this probable.
-    fast_confident_above: Annotated[float, Field(ge=0, le=1)]
+    fast_suffices: FastSuffices
     tokens_per_character: list[Annotated[float, Field(ge=0)]]
     output_tokens: dict[str, OutputLength]
     language_file: FileName
+    # Centroids of the training data's embeddings, arrays `fast` and `encoder` of shape (K, D).
+    support_file: FileName | None = None
+    # Corrections of both tiers' logits from an operator's own outcomes; see adapter.py.
+    adapter_file: FileName | None = None
     files: dict[FileName, Sha256]
     training: dict[str, object]
     metrics: dict[str, object]
@@ -85,9 +120,8 @@ class Manifest(_Part):
             raise ValueError(f"tokens_per_character: expected {len(CharacterClass)} rates")
         if set(self.output_tokens) != set(self.taxonomy):
             raise ValueError("output_tokens: expected one entry for each intent of the taxonomy")
-        wanted = {self.tokenizer.file, self.fast.file, self.language_file} | (
-            {self.encoder.file} if self.encoder else set()
-        )
+        optional = (self.encoder.file if self.encoder else None, self.support_file, self.adapter_file)
+        wanted = {self.tokenizer.file, self.fast.file, self.language_file, *(name for name in optional if name)}
         if missing := wanted - set(self.files):
             raise ValueError(f"files: expected a sha256 for {', '.join(sorted(missing))}")
         return self

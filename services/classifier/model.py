@@ -1,5 +1,6 @@
 """One loaded revision of the classifier: its files, and a prompt's way through them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from services.classifier.features import count_characters, estimate_tokens, surface_features, window
-from services.classifier.judgement import Judgement, PromptFacts, Tier, judge
+from services.classifier.features import count_characters, estimate_tokens, script_code, surface_features, window
+from services.classifier.judgement import Judgement, PromptFacts, Tier
 from services.classifier.language import LanguageTable
 from services.classifier.manifest import ModelFilesError, read_manifest
-from services.classifier.onnx_model import Logits, OnnxModel
+from services.classifier.tier_model import TierModel
 from services.classifier.window_tokens import UNKNOWN, WindowTokenizer
 
 SHIPPED_MODELS = Path(__file__).parent / "models"
@@ -43,14 +44,8 @@ class ClassifierModel:
         self._tokenizer = WindowTokenizer(tokenizer)
         self._language = _load_language(directory / manifest.language_file)
         self._rates = np.array(manifest.tokens_per_character)
-        self._output_lengths = [manifest.output_tokens[name] for name in manifest.taxonomy]
-        classes = len(manifest.taxonomy)
-        self._fast = OnnxModel(directory / manifest.fast.file, classes, threads=1)
-        self._encoder: OnnxModel | None = None
-        if with_encoder:
-            if manifest.encoder is None:
-                raise ModelFilesError(f"{directory}: expected an encoder tier; the manifest has the fast tier alone")
-            self._encoder = OnnxModel(directory / manifest.encoder.file, classes, threads)
+        self.fast = TierModel(directory, manifest, Tier.FAST, threads=1)
+        self.encoder = TierModel(directory, manifest, Tier.ENCODER, threads) if with_encoder else None
 
     @property
     def revision(self) -> str:
@@ -66,31 +61,27 @@ class ClassifierModel:
             input_tokens=more_tokens
             + sum(estimate_tokens(c, self._rates) for c in (counts, count_characters(more_text))),
             language_code=self._language.guess(cut.head),
+            script_code=script_code(counts, cut),
             known_share=1 - ids.count(UNKNOWN) / content if content > 0 else 0.0,
         )
         return PreparedPrompt(ids, surface_features(counts, cut), facts)
 
     def judge_fast(self, prompt: PreparedPrompt) -> Judgement:
         """Ask the fast tier about one prompt."""
-        return self._judged(Tier.FAST, self._fast.run([prompt.token_ids], prompt.features[None, :]), [prompt])[0]
+        return self.fast.judge([prompt.token_ids], prompt.features[None, :], [prompt.facts])[0]
 
     def judge_encoder(self, prompts: Sequence[PreparedPrompt]) -> list[Judgement]:
         """Ask the encoder about a batch; only where it was loaded."""
-        assert self._encoder is not None
-        logits = self._encoder.run([p.token_ids for p in prompts], np.stack([p.features for p in prompts]))
-        return self._judged(Tier.ENCODER, logits, prompts)
+        assert self.encoder is not None
+        features = np.stack([p.features for p in prompts])
+        return self.encoder.judge([p.token_ids for p in prompts], features, [p.facts for p in prompts])
 
-    def is_confident(self, judgement: Judgement) -> bool:
-        """Whether a fast answer needs no second opinion."""
-        return judgement.confidence >= self.manifest.fast_confident_above
-
-    def _judged(self, tier: Tier, logits: Logits, prompts: Sequence[PreparedPrompt]) -> list[Judgement]:
-        calibration = self.manifest.fast if tier is Tier.FAST else self.manifest.encoder
-        assert calibration is not None
-        return [
-            judge(tier, intent, right, prompt.facts, calibration, self.manifest.taxonomy, self._output_lengths)
-            for intent, right, prompt in zip(logits.intent, logits.right, prompts, strict=True)
-        ]
+    def fast_suffices(self, fast: Judgement) -> bool:
+        """Whether the encoder would hardly say anything else."""
+        rule = self.manifest.fast_suffices
+        score = rule.intercept + rule.intent * fast.intents[0][1] + rule.complexity * fast.complexity
+        score += rule.support * fast.support
+        return 1 / (1 + math.exp(-max(-40.0, min(40.0, score)))) >= rule.above
 
 
 def _load_language(path: Path) -> LanguageTable:

@@ -13,6 +13,9 @@ from services.classifier.manifest import ModelFilesError
 
 INPUTS = ("input_ids", "attention_mask", "features")
 OUTPUTS = ("intent_logits", "right_logits")
+EMBEDDING = "embedding"
+# onnxruntime's fused kernel for a residual and its normalisation takes five times as long as the two apart (1.27, AVX-512).
+SLOW_FUSIONS = ["SkipLayerNormFusion"]
 
 
 class InferenceError(Exception):
@@ -21,17 +24,22 @@ class InferenceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Logits:
-    """Raw outputs for a batch: intent (B, classes), right (B, 3) for a small, a medium and a frontier model."""
+    """Raw outputs for a batch: intent (B, classes), right (B, 3) for a small, a medium and a frontier model.
+
+    `embedding` (B, D) has rows of length 1; None for a model without one.
+    """
 
     intent: NDArray[np.float32]
     right: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
 
 
 class OnnxModel:
     """An inference session that stays on its own thread: no pool, no spinning, no arena that only grows."""
 
-    def __init__(self, path: Path, classes: int, threads: int) -> None:
+    def __init__(self, path: Path, classes: int, threads: int, embedding_dimensions: int | None) -> None:
         """Load the file and run it once. Raises ModelFilesError when it is no such model."""
+        self._outputs = OUTPUTS if embedding_dimensions is None else (*OUTPUTS, EMBEDDING)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -39,7 +47,9 @@ class OnnxModel:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
+            )
             found = self._run([[101, 102]], np.zeros((1, len(FEATURE_NAMES)), dtype=np.float32))
         except Exception as error:
             raise ModelFilesError(
@@ -49,6 +59,10 @@ class OnnxModel:
             raise ModelFilesError(
                 f"{path}: expected outputs of {classes} intents and 3 tiers, "
                 f"found {found.intent.shape[1:]} and {found.right.shape[1:]}"
+            )
+        if found.embedding is not None and found.embedding.shape != (1, embedding_dimensions):
+            raise ModelFilesError(
+                f"{path}: expected an embedding of {embedding_dimensions} numbers, found {found.embedding.shape[1:]}"
             )
 
     def run(self, token_ids: Sequence[Sequence[int]], features: NDArray[np.float32]) -> Logits:
@@ -71,5 +85,9 @@ class OnnxModel:
         return self._call(ids, mask, features)
 
     def _call(self, ids: NDArray[np.int64], mask: NDArray[np.int64], features: NDArray[np.float32]) -> Logits:
-        intent, right = self._session.run(OUTPUTS, dict(zip(INPUTS, (ids, mask, features), strict=True)))
-        return Logits(intent, right)
+        found = self._session.run(self._outputs, dict(zip(INPUTS, (ids, mask, features), strict=True)))
+        if len(found) == len(OUTPUTS):
+            return Logits(found[0], found[1], None)
+        intent, right, embedding = found
+        length = np.sqrt(np.einsum("bd,bd->b", embedding, embedding))
+        return Logits(intent, right, embedding / np.maximum(length, 1e-9)[:, None])

@@ -48,7 +48,7 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"format": 99}, "format: expected 1, found 99"),
+        ({"format": 99}, "format: expected 2, found 99"),
         ({"features": ["weight"]}, "features: expected log_characters"),
         ({"tokens_per_character": [0.1]}, "tokens_per_character: expected 19 rates"),
         ({"revision": ""}, "revision"),

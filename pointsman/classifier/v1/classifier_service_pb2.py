@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from pointsman.llm.v1 import prompt_pb2 as pointsman_dot_llm_dot_v1_dot_prompt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0pointsman/classifier/v1/classifier_service.proto\x12\x17pointsman.classifier.v1\x1a\x1dpointsman/llm/v1/prompt.proto\"y\n\x0f\x43lassifyRequest\x12(\n\x06prompt\x18\x01 \x01(\x0b\x32\x18.pointsman.llm.v1.Prompt\x12<\n\x0bwanted_tier\x18\x02 \x01(\x0e\x32\'.pointsman.classifier.v1.ClassifierTier\"S\n\x10\x43lassifyResponse\x12?\n\x0e\x63lassification\x18\x01 \x01(\x0b\x32\'.pointsman.classifier.v1.Classification\"\x96\x02\n\x0e\x43lassification\x12\x35\n\x07intents\x18\x01 \x03(\x0b\x32$.pointsman.classifier.v1.IntentScore\x12\x12\n\ncomplexity\x18\x02 \x01(\x02\x12\x12\n\nconfidence\x18\x03 \x01(\x02\x12\x1e\n\x16\x65stimated_input_tokens\x18\x04 \x01(\r\x12\x1f\n\x17\x65stimated_output_tokens\x18\x05 \x01(\r\x12\x15\n\rlanguage_code\x18\x06 \x01(\t\x12\x16\n\x0emodel_revision\x18\x07 \x01(\t\x12\x35\n\x04tier\x18\x08 \x01(\x0e\x32\'.pointsman.classifier.v1.ClassifierTier\"2\n\x0bIntentScore\x12\x0e\n\x06intent\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02*h\n\x0e\x43lassifierTier\x12\x1f\n\x1b\x43LASSIFIER_TIER_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43LASSIFIER_TIER_FAST\x10\x01\x12\x1b\n\x17\x43LASSIFIER_TIER_ENCODER\x10\x02\x32y\n\x11\x43lassifierService\x12\x64\n\x08\x43lassify\x12(.pointsman.classifier.v1.ClassifyRequest\x1a).pointsman.classifier.v1.ClassifyResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0pointsman/classifier/v1/classifier_service.proto\x12\x17pointsman.classifier.v1\x1a\x1dpointsman/llm/v1/prompt.proto\"y\n\x0f\x43lassifyRequest\x12(\n\x06prompt\x18\x01 \x01(\x0b\x32\x18.pointsman.llm.v1.Prompt\x12<\n\x0bwanted_tier\x18\x02 \x01(\x0e\x32\'.pointsman.classifier.v1.ClassifierTier\"S\n\x10\x43lassifyResponse\x12?\n\x0e\x63lassification\x18\x01 \x01(\x0b\x32\'.pointsman.classifier.v1.Classification\"\xf4\x03\n\x0e\x43lassification\x12\x35\n\x07intents\x18\x01 \x03(\x0b\x32$.pointsman.classifier.v1.IntentScore\x12\x12\n\ncomplexity\x18\x02 \x01(\x02\x12\x12\n\nconfidence\x18\x03 \x01(\x02\x12\x1e\n\x16\x65stimated_input_tokens\x18\x04 \x01(\r\x12\x1f\n\x17\x65stimated_output_tokens\x18\x05 \x01(\r\x12\x15\n\rlanguage_code\x18\x06 \x01(\t\x12\x16\n\x0emodel_revision\x18\x07 \x01(\t\x12\x35\n\x04tier\x18\x08 \x01(\x0e\x32\'.pointsman.classifier.v1.ClassifierTier\x12\x34\n\x05right\x18\t \x01(\x0b\x32%.pointsman.classifier.v1.RightChances\x12#\n\x1b\x65stimated_output_tokens_p10\x18\n \x01(\r\x12#\n\x1b\x65stimated_output_tokens_p90\x18\x0b \x01(\r\x12\x13\n\x0bscript_code\x18\x0c \x01(\t\x12\x33\n\x06routes\x18\r \x03(\x0b\x32#.pointsman.classifier.v1.RouteMatch\x12\x12\n\nfrom_cache\x18\x0e \x01(\x08\"2\n\x0bIntentScore\x12\x0e\n\x06intent\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"?\n\x0cRightChances\x12\r\n\x05small\x18\x01 \x01(\x02\x12\x0e\n\x06medium\x18\x02 \x01(\x02\x12\x10\n\x08\x66rontier\x18\x03 \x01(\x02\"@\n\nRouteMatch\x12\r\n\x05route\x18\x01 \x01(\t\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\x12\x0f\n\x07matched\x18\x03 \x01(\x08*h\n\x0e\x43lassifierTier\x12\x1f\n\x1b\x43LASSIFIER_TIER_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43LASSIFIER_TIER_FAST\x10\x01\x12\x1b\n\x17\x43LASSIFIER_TIER_ENCODER\x10\x02\x32y\n\x11\x43lassifierService\x12\x64\n\x08\x43lassify\x12(.pointsman.classifier.v1.ClassifyRequest\x1a).pointsman.classifier.v1.ClassifyResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,16 +34,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLASSIFIERSERVICE'].methods_by_name['Classify']._loaded_options = None
   _globals['_CLASSIFIERSERVICE'].methods_by_name['Classify']._serialized_options = b'\220\002\001'
-  _globals['_CLASSIFIERTIER']._serialized_start=649
-  _globals['_CLASSIFIERTIER']._serialized_end=753
+  _globals['_CLASSIFIERTIER']._serialized_start=1002
+  _globals['_CLASSIFIERTIER']._serialized_end=1106
   _globals['_CLASSIFYREQUEST']._serialized_start=108
   _globals['_CLASSIFYREQUEST']._serialized_end=229
   _globals['_CLASSIFYRESPONSE']._serialized_start=231
   _globals['_CLASSIFYRESPONSE']._serialized_end=314
   _globals['_CLASSIFICATION']._serialized_start=317
-  _globals['_CLASSIFICATION']._serialized_end=595
-  _globals['_INTENTSCORE']._serialized_start=597
-  _globals['_INTENTSCORE']._serialized_end=647
-  _globals['_CLASSIFIERSERVICE']._serialized_start=755
-  _globals['_CLASSIFIERSERVICE']._serialized_end=876
+  _globals['_CLASSIFICATION']._serialized_end=817
+  _globals['_INTENTSCORE']._serialized_start=819
+  _globals['_INTENTSCORE']._serialized_end=869
+  _globals['_RIGHTCHANCES']._serialized_start=871
+  _globals['_RIGHTCHANCES']._serialized_end=934
+  _globals['_ROUTEMATCH']._serialized_start=936
+  _globals['_ROUTEMATCH']._serialized_end=1000
+  _globals['_CLASSIFIERSERVICE']._serialized_start=1108
+  _globals['_CLASSIFIERSERVICE']._serialized_end=1229
 # @@protoc_insertion_point(module_scope)

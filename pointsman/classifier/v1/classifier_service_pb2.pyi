@@ -32,7 +32,7 @@ class ClassifyResponse(_message.Message):
     def __init__(self, classification: _Optional[_Union[Classification, _Mapping]] = ...) -> None: ...
 
 class Classification(_message.Message):
-    __slots__ = ("intents", "complexity", "confidence", "estimated_input_tokens", "estimated_output_tokens", "language_code", "model_revision", "tier")
+    __slots__ = ("intents", "complexity", "confidence", "estimated_input_tokens", "estimated_output_tokens", "language_code", "model_revision", "tier", "right", "estimated_output_tokens_p10", "estimated_output_tokens_p90", "script_code", "routes", "from_cache")
     INTENTS_FIELD_NUMBER: _ClassVar[int]
     COMPLEXITY_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,12 @@ class Classification(_message.Message):
     LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
     MODEL_REVISION_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_OUTPUT_TOKENS_P10_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_OUTPUT_TOKENS_P90_FIELD_NUMBER: _ClassVar[int]
+    SCRIPT_CODE_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    FROM_CACHE_FIELD_NUMBER: _ClassVar[int]
     intents: _containers.RepeatedCompositeFieldContainer[IntentScore]
     complexity: float
     confidence: float
@@ -49,7 +55,13 @@ class Classification(_message.Message):
     language_code: str
     model_revision: str
     tier: ClassifierTier
-    def __init__(self, intents: _Optional[_Iterable[_Union[IntentScore, _Mapping]]] = ..., complexity: _Optional[float] = ..., confidence: _Optional[float] = ..., estimated_input_tokens: _Optional[int] = ..., estimated_output_tokens: _Optional[int] = ..., language_code: _Optional[str] = ..., model_revision: _Optional[str] = ..., tier: _Optional[_Union[ClassifierTier, str]] = ...) -> None: ...
+    right: RightChances
+    estimated_output_tokens_p10: int
+    estimated_output_tokens_p90: int
+    script_code: str
+    routes: _containers.RepeatedCompositeFieldContainer[RouteMatch]
+    from_cache: bool
+    def __init__(self, intents: _Optional[_Iterable[_Union[IntentScore, _Mapping]]] = ..., complexity: _Optional[float] = ..., confidence: _Optional[float] = ..., estimated_input_tokens: _Optional[int] = ..., estimated_output_tokens: _Optional[int] = ..., language_code: _Optional[str] = ..., model_revision: _Optional[str] = ..., tier: _Optional[_Union[ClassifierTier, str]] = ..., right: _Optional[_Union[RightChances, _Mapping]] = ..., estimated_output_tokens_p10: _Optional[int] = ..., estimated_output_tokens_p90: _Optional[int] = ..., script_code: _Optional[str] = ..., routes: _Optional[_Iterable[_Union[RouteMatch, _Mapping]]] = ..., from_cache: _Optional[bool] = ...) -> None: ...
 
 class IntentScore(_message.Message):
     __slots__ = ("intent", "probability")
@@ -58,3 +70,23 @@ class IntentScore(_message.Message):
     intent: str
     probability: float
     def __init__(self, intent: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class RightChances(_message.Message):
+    __slots__ = ("small", "medium", "frontier")
+    SMALL_FIELD_NUMBER: _ClassVar[int]
+    MEDIUM_FIELD_NUMBER: _ClassVar[int]
+    FRONTIER_FIELD_NUMBER: _ClassVar[int]
+    small: float
+    medium: float
+    frontier: float
+    def __init__(self, small: _Optional[float] = ..., medium: _Optional[float] = ..., frontier: _Optional[float] = ...) -> None: ...
+
+class RouteMatch(_message.Message):
+    __slots__ = ("route", "similarity", "matched")
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_FIELD_NUMBER: _ClassVar[int]
+    route: str
+    similarity: float
+    matched: bool
+    def __init__(self, route: _Optional[str] = ..., similarity: _Optional[float] = ..., matched: _Optional[bool] = ...) -> None: ...
