@@ -54,9 +54,18 @@ class ClassifierSection(Section):
     tier: ClassifierTierChoice = ClassifierTierChoice.AUTO
     # Folder with a manifest.json; the shipped model where unset.
     models_dir: Path | None = None
-    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    # The operator's own routes by example, see docs/routes.md.
+    routes_file: Path | None = None
+    # Of the encoder; unset, one less than the cores the process was given, at least 1 and at most 4.
+    threads: Annotated[int, Field(ge=1, le=64)] | None = None
     max_batch: Annotated[int, Field(ge=1, le=256)] = 16
     queue_size: Annotated[int, Field(ge=1, le=100_000)] = 256
+    # Longest wait for the encoder, its own work not counted; past it the fast tier answers.
+    encoder_wait_ms: Annotated[float, Field(gt=0, le=10_000)] = 15.0
+    # Answers remembered by a prompt's content; 0 remembers none.
+    cache_entries: Annotated[int, Field(ge=0, le=1_000_000)] = 4_096
+    # How often to look whether the model's files have changed; 0 never looks.
+    reload_interval_s: Annotated[float, Field(ge=0, le=3_600)] = 2.0
 
 
 class TelemetrySection(Section):
@@ -191,7 +200,7 @@ class ModelSection(Section):
     price: PriceSection | None = None
     # Look up price and context of another name, as `provider/model` of genai-prices.
     priced_as: Annotated[str, StringConstraints(pattern=r"^[^/]+/.+$")] | None = None
-    # Probability of a right answer to a prompt at which a small open model is sure to fail.
+    # How much of the gap between a small open model (0) and a frontier model (1) it closes.
     quality: Share
     # The same for single intents.
     quality_by_intent: dict[str, Share] = Field(default_factory=dict)

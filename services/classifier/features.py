@@ -1,7 +1,8 @@
 """What is read off a prompt's characters before any model sees it: the window, surface features, script, tokens.
 
-Everything here is pure, ignores letter case, and costs the same for a million characters as for four thousand:
-only a bounded sample of a long text is looked at. Training computes its inputs with these same functions.
+Everything here is pure, ignores letter case and how much white space stands between words, and costs the same for a million
+characters as for four thousand: only a bounded sample of a long text is looked at. Training computes its inputs with
+these same functions.
 """
 
 import math
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 # A window of 128 word pieces holds about this much text; the rest of a prompt is never tokenised.
 HEAD_CHARACTERS = 640
 TAIL_CHARACTERS = 288
+# So much of the text is searched for the window, since runs of white space count as one character.
+SEARCH_RATIO = 4
 # Longer texts are sampled in three pieces: start, middle, end.
 SAMPLE_PIECE_CHARACTERS = 1024
 # Longer runs of letters than any word are not words.
@@ -160,10 +163,15 @@ class CharacterCounts:
 
 def window(text: str) -> PromptWindow:
     """Cut a text to head and tail before anything tokenises it; short texts are all head."""
-    text = text.strip()
-    if len(text) <= HEAD_CHARACTERS + TAIL_CHARACTERS:
-        return PromptWindow(head=_printable(text), tail="")
-    return PromptWindow(head=_printable(text[:HEAD_CHARACTERS]), tail=_printable(text[-TAIL_CHARACTERS:]))
+    whole = HEAD_CHARACTERS + TAIL_CHARACTERS
+    if len(text) <= SEARCH_RATIO * whole:
+        words = " ".join(text.split())
+        if len(words) <= whole:
+            return PromptWindow(head=_printable(words), tail="")
+        return PromptWindow(head=_printable(words[:HEAD_CHARACTERS]), tail=_printable(words[-TAIL_CHARACTERS:]))
+    head = " ".join(text[: SEARCH_RATIO * HEAD_CHARACTERS].split())[:HEAD_CHARACTERS]
+    tail = " ".join(text[-SEARCH_RATIO * TAIL_CHARACTERS :].split())[-TAIL_CHARACTERS:]
+    return PromptWindow(head=_printable(head), tail=_printable(tail))
 
 
 def _printable(text: str) -> str:
@@ -174,24 +182,26 @@ def _printable(text: str) -> str:
 
 
 def count_characters(text: str) -> CharacterCounts:
-    """Count characters by class, reading at most three pieces of `SAMPLE_PIECE_CHARACTERS`."""
-    total = len(text)
+    """Count characters by class, reading at most three pieces of `SAMPLE_PIECE_CHARACTERS`; a run of white space is one."""
     sample = text
-    if total > 3 * SAMPLE_PIECE_CHARACTERS:
-        middle = (total - SAMPLE_PIECE_CHARACTERS) // 2
+    if len(text) > 3 * SAMPLE_PIECE_CHARACTERS:
+        middle = (len(text) - SAMPLE_PIECE_CHARACTERS) // 2
         sample = (
             text[:SAMPLE_PIECE_CHARACTERS]
             + text[middle : middle + SAMPLE_PIECE_CHARACTERS]
             + text[-SAMPLE_PIECE_CHARACTERS:]
         )
+    scale = len(text) / max(len(sample), 1)
+    # One space or one line break between words, whichever there was.
+    sample = "\n".join(words for line in sample.split("\n") if (words := " ".join(line.split())))
     codes = np.frombuffer(sample.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     if sample.isascii():
         classes = _ASCII_CLASSES[codes]
     else:
         blocks = _BLOCK_CLASSES[np.searchsorted(_BLOCK_STARTS, codes, side="right") - 1]
         classes = np.where(codes < 0x80, _ASCII_CLASSES[np.minimum(codes, 0x7F)], blocks)
-    counts = np.bincount(classes, minlength=len(CharacterClass)).astype(np.float64)
-    return CharacterCounts(total=total, by_class=counts * (total / max(len(sample), 1)))
+    counts = np.bincount(classes, minlength=len(CharacterClass)).astype(np.float64) * scale
+    return CharacterCounts(total=round(len(sample) * scale), by_class=counts)
 
 
 def surface_features(counts: CharacterCounts, cut: PromptWindow) -> NDArray[np.float32]:

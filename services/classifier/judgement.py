@@ -85,10 +85,12 @@ def judge(
     output_lengths: Sequence[OutputLength],
 ) -> Judgement:
     """Calibrate one row of logits, shapes (classes,) and (3,); `similarity` to the training data, None where unknown."""
-    scaled = intent_logits.astype(np.float64) / calibration.intent_temperature
-    odds = np.exp(scaled - scaled.max())
-    # Plain floats: indexing numpy's one by one costs more than the arithmetic.
-    chance: list[float] = (odds / odds.sum()).tolist()
+    # Plain floats: with so few numbers a call of numpy costs more than the arithmetic.
+    scaled = [logit / calibration.intent_temperature for logit in intent_logits.tolist()]
+    highest = max(scaled)
+    odds = [math.exp(value - highest) for value in scaled]
+    total = math.fsum(odds)
+    chance = [value / total for value in odds]
     order = sorted(range(len(chance)), key=chance.__getitem__, reverse=True)
     small, medium, frontier = (
         _sigmoid(part.scale * logit + part.shift)

@@ -5,6 +5,8 @@ A naive Bayes over hashed n-grams; the table is learned in training. It prefers 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,10 @@ _ONE_LANGUAGE_SCRIPTS = {
     CharacterClass.GREEK: "el",
 }
 _MULTIPLIERS = (1, 31_337, 982_451)
+# What n-grams of ASCII text are made of.
+_LETTERS = " abcdefghijklmnopqrstuvwxyz"
+_TO_LETTERS = "".join(c.lower() if c.isalpha() else " " for c in map(chr, range(128)))
+_LETTER_INDEX = np.array([max(_LETTERS.find(chr(code)), 0) for code in range(128)], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class LanguageTable:
 
 def language_of_script(text: str) -> str:
     """Return the language whose script makes up a good part of the letters, where a script has one language; else ""."""
+    if text[:READ_CHARACTERS].isascii():
+        return ""
     counts = count_characters(text[:READ_CHARACTERS]).by_class
     letters = counts[list(LETTER_CLASSES)].sum()
     kana, han = counts[CharacterClass.KANA], counts[CharacterClass.HAN]
@@ -67,6 +75,8 @@ def language_of_script(text: str) -> str:
 
 def ngram_buckets(text: str, buckets: int) -> NDArray[np.int64]:
     """Hash the n-grams of the first letters of a text; empty where there are too few letters."""
+    if text[:READ_CHARACTERS].isascii():
+        return _ascii_buckets(text[:READ_CHARACTERS], buckets)
     letters = "".join(
         c if c.isalpha() or (not c.isascii() and c.isprintable()) else " " for c in text[:READ_CHARACTERS].lower()
     )
@@ -79,6 +89,28 @@ def ngram_buckets(text: str, buckets: int) -> NDArray[np.int64]:
     codes = np.frombuffer(padded.encode("utf-32-le", "replace"), dtype=np.uint32).astype(np.int64)
     grams = ([codes[i : len(codes) - n + 1 + i] for i in range(n)] for n in (1, 2, 3))
     return np.concatenate([hash_codes(columns, buckets) for columns in grams])
+
+
+def _ascii_buckets(text: str, buckets: int) -> NDArray[np.int64]:
+    """The same in a quarter of the time: ASCII has few enough n-grams to know the bucket of each."""
+    words = " ".join(text.translate(_TO_LETTERS).split())
+    if len(words) - words.count(" ") < LEAST_LETTERS:
+        return np.empty(0, dtype=np.int64)
+    ones = _LETTER_INDEX[np.frombuffer(f" {words} ".encode("ascii"), dtype=np.uint8)]
+    twos = ones[:-1] * len(_LETTERS) + ones[1:]
+    threes = twos[:-1] * len(_LETTERS) + ones[2:]
+    bucket_of_one, bucket_of_two, bucket_of_three = _letter_buckets(buckets)
+    return np.concatenate([bucket_of_one[ones], bucket_of_two[twos], bucket_of_three[threes]])
+
+
+@cache
+def _letter_buckets(buckets: int) -> list[NDArray[np.int64]]:
+    """Buckets of all one-, two- and three-grams of _LETTERS, in lexical order."""
+    found = []
+    for n in (1, 2, 3):
+        grams = np.array([[ord(c) for c in gram] for gram in product(_LETTERS, repeat=n)], dtype=np.int64)
+        found.append(hash_codes([*grams.T], buckets))
+    return found
 
 
 def hash_codes(columns: Sequence[NDArray[np.int64]], buckets: int) -> NDArray[np.int64]:

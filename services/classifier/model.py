@@ -52,15 +52,22 @@ class ClassifierModel:
         """The revision that answers carry."""
         return self.manifest.revision
 
-    def prepare(self, text: str, more_text: str = "", more_tokens: int = 0) -> PreparedPrompt:
-        """Read `text` once; what surrounds it (system prompt, earlier turns, tools) only counts as input tokens."""
+    def prepare(
+        self, text: str, more_text: str = "", more_tokens: int = 0, spoken: str | None = None
+    ) -> PreparedPrompt:
+        """Read `text` once; `more_text` and `more_tokens` only count as input.
+
+        The language is that of `spoken`, what the user wrote, where that is but a part of the text.
+        """
         cut, counts = window(text), count_characters(text)
         ids = self._tokenizer.token_ids(cut)
         content = len(ids) - 2
+        input_tokens = more_tokens + estimate_tokens(counts, self._rates)
+        if more_text:
+            input_tokens += estimate_tokens(count_characters(more_text), self._rates)
         facts = PromptFacts(
-            input_tokens=more_tokens
-            + sum(estimate_tokens(c, self._rates) for c in (counts, count_characters(more_text))),
-            language_code=self._language.guess(cut.head),
+            input_tokens=input_tokens,
+            language_code=self._language.guess(cut.head if spoken is None else spoken),
             script_code=script_code(counts, cut),
             known_share=1 - ids.count(UNKNOWN) / content if content > 0 else 0.0,
         )
@@ -68,13 +75,16 @@ class ClassifierModel:
 
     def judge_fast(self, prompt: PreparedPrompt) -> Judgement:
         """Ask the fast tier about one prompt."""
-        return self.fast.judge([prompt.token_ids], prompt.features[None, :], [prompt.facts])[0]
+        return self.judge_fast_batch([prompt])[0]
+
+    def judge_fast_batch(self, prompts: Sequence[PreparedPrompt]) -> list[Judgement]:
+        """Ask the fast tier about a batch."""
+        return _judge_batch(self.fast, prompts)
 
     def judge_encoder(self, prompts: Sequence[PreparedPrompt]) -> list[Judgement]:
         """Ask the encoder about a batch; only where it was loaded."""
         assert self.encoder is not None
-        features = np.stack([p.features for p in prompts])
-        return self.encoder.judge([p.token_ids for p in prompts], features, [p.facts for p in prompts])
+        return _judge_batch(self.encoder, prompts)
 
     def fast_suffices(self, fast: Judgement) -> bool:
         """Whether the encoder would hardly say anything else."""
@@ -82,6 +92,11 @@ class ClassifierModel:
         score = rule.intercept + rule.intent * fast.intents[0][1] + rule.complexity * fast.complexity
         score += rule.support * fast.support
         return 1 / (1 + math.exp(-max(-40.0, min(40.0, score)))) >= rule.above
+
+
+def _judge_batch(tier: TierModel, prompts: Sequence[PreparedPrompt]) -> list[Judgement]:
+    features = np.stack([p.features for p in prompts])
+    return tier.judge([p.token_ids for p in prompts], features, [p.facts for p in prompts])
 
 
 def _load_language(path: Path) -> LanguageTable:

@@ -20,8 +20,12 @@ from pointsman.classifier.v1.classifier_service_pb2_grpc import (
 from pointsman.config.schema import ClassifierTierChoice
 from pointsman.llm.v1 import prompt_pb2
 from pointsman.rpc_status import from_rpc_error
+from services.classifier.answer import TierWish
 from services.classifier.batcher import Batcher
+from services.classifier.cached import READ_ON_LOOP_BYTES, CachedBatcher
+from services.classifier.counters import Degradation
 from services.classifier.model import SHIPPED_MODELS, ClassifierModel
+from services.classifier.prompt_text import PromptText
 from services.classifier.servicer import ClassifierServicer
 from services.runtime.health import Health
 from services.runtime.server import Server
@@ -46,7 +50,9 @@ class Service:
         prompt = prompt_pb2.Prompt(
             turns=[prompt_pb2.Turn(role=prompt_pb2.ROLE_USER, parts=[prompt_pb2.Part(text=text)]) for text in turns]
         )
-        response = await self._stub.Classify(pb.ClassifyRequest(prompt=prompt, wanted_tier=tier), timeout=timeout_s)
+        # On a busy machine the first attempt to connect may time out.
+        request = pb.ClassifyRequest(prompt=prompt, wanted_tier=tier)
+        response = await self._stub.Classify(request, timeout=timeout_s, wait_for_ready=True)
         return response.classification
 
 
@@ -61,11 +67,12 @@ async def start(
     folder: Path,
     tier: ClassifierTierChoice,
     batcher: Batcher | None = None,
+    cache_entries: int = 0,
 ) -> Service:
-    batcher = batcher or Batcher(model, max_batch=16, queue_size=256)
-    await stack.enter_async_context(batcher.running())
+    batcher = batcher or Batcher(model, max_batch=16, queue_size=256, encoder_wait_s=PATIENT_S)
+    cached = await stack.enter_async_context(CachedBatcher(batcher, cache_entries).running())
     server = Server(f"unix:{folder}/c.sock", Health(), [])
-    add_ClassifierServiceServicer_to_server(ClassifierServicer(batcher, tier, model.revision), server.grpc)
+    add_ClassifierServiceServicer_to_server(ClassifierServicer(cached, tier), server.grpc)
     await server.start()
     stack.push_async_callback(server.stop, 0)
     channel = await stack.enter_async_context(open_channel(server.address))
@@ -192,17 +199,52 @@ async def test_too_little_time_for_the_encoder_gets_the_fast_tier(model: Classif
         batcher = Batcher(model, max_batch=16, queue_size=256, assumed_encoder_s=2 * PATIENT_S)
         service = await start(stack, model, tmp_path, ClassifierTierChoice.ENCODER, batcher)
         assert (await service.classify(LONG)).tier == FAST
-        assert batcher.counters.deadline_near == 1
+        assert batcher.counters.degraded[Degradation.DEADLINE] == 1
 
 
 async def test_overload_is_answered_by_the_fast_tier(model: ClassifierModel, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        batcher = Batcher(model, max_batch=1, queue_size=2)
+        batcher = Batcher(model, max_batch=1, queue_size=2, encoder_wait_s=PATIENT_S)
         service = await start(stack, model, tmp_path, ClassifierTierChoice.ENCODER, batcher)
         found = await asyncio.gather(*(service.classify(f"{n} {LONG}") for n in range(30)))
         assert {f.tier for f in found} == {FAST, ENCODER}
-        assert sum(f.tier == FAST for f in found) == batcher.counters.queue_full
+        assert sum(f.tier == FAST for f in found) == batcher.counters.degraded[Degradation.QUEUE_FULL]
         assert batcher.counters.refused == 0
+
+
+async def test_who_would_wait_too_long_for_the_encoder_gets_the_fast_tier(
+    model: ClassifierModel, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        # By what is assumed, the second prompt in the queue would wait a second.
+        batcher = Batcher(model, max_batch=1, queue_size=256, encoder_wait_s=0.5, assumed_encoder_s=1.0)
+        service = await start(stack, model, tmp_path, ClassifierTierChoice.ENCODER, batcher)
+        found = await asyncio.gather(*(service.classify(f"{n} {LONG}") for n in range(20)))
+        assert {f.tier for f in found} == {FAST, ENCODER}
+        assert sum(f.tier == FAST for f in found) == batcher.counters.degraded[Degradation.LOAD]
+
+
+async def test_a_thousand_at_once_are_answered_and_share_runs(model: ClassifierModel, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        service = await start(stack, model, tmp_path, ClassifierTierChoice.FAST)
+        found = await asyncio.gather(*(service.classify(f"what is {n} + {n}?") for n in range(1000)))
+        assert {f.tier for f in found} == {FAST}
+        counters = service.batcher.counters
+        assert counters.fast.prompts == 1000
+        assert counters.fast.batches < 900
+        assert counters.refused == 0
+
+
+async def test_company_does_not_change_a_judgement(model: ClassifierModel, tmp_path: Path) -> None:
+    texts = ["hi", LONG, "what is 2 + 2?", "用python写一个快速排序", "", *EASY, *HARD]
+    async with AsyncExitStack() as stack:
+        service = await start(stack, model, tmp_path, ClassifierTierChoice.AUTO)
+        for tier in (FAST, ENCODER):
+            alone = [await service.classify(text, tier=tier) for text in texts]
+            together = await asyncio.gather(*(service.classify(text, tier=tier) for text in texts))
+            for one, other in zip(alone, together, strict=True):
+                assert one.intents[0].intent == other.intents[0].intent
+                assert one.complexity == pytest.approx(other.complexity, abs=0.05)
 
 
 async def test_many_at_once_are_all_answered_as_one_would_be(service: Service) -> None:
@@ -215,3 +257,43 @@ async def test_many_at_once_are_all_answered_as_one_would_be(service: Service) -
 async def test_a_short_turn_is_judged_with_the_one_before(service: Service) -> None:
     found = await service.classify("write a python class for a bounded queue", "and in go?")
     assert found.intents[0].intent == "code"
+
+
+async def test_a_prompt_that_comes_again_is_remembered(model: ClassifierModel, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        service = await start(stack, model, tmp_path, ClassifierTierChoice.AUTO, cache_entries=8)
+        for text in ("explain the tides", "a b " * READ_ON_LOOP_BYTES):
+            for tier in (FAST, ENCODER):
+                first = await service.classify(text, tier=tier)
+                again = await service.classify(text, tier=tier)
+                assert (first.from_cache, again.from_cache) == (False, True)
+                again.from_cache = False
+                assert first == again
+        assert (service.batcher.counters.cache_hits, service.batcher.counters.cache_misses) == (4, 4)
+        assert not (await service.classify("explain the tides", "and now?")).from_cache
+
+
+async def test_a_stopgap_is_not_remembered_as_the_encoders_answer(model: ClassifierModel, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        batcher = Batcher(model, max_batch=16, queue_size=256, assumed_encoder_s=2 * PATIENT_S)
+        service = await start(stack, model, tmp_path, ClassifierTierChoice.ENCODER, batcher, cache_entries=8)
+        assert (await service.classify(LONG)).tier == FAST
+        again = await service.classify(LONG)
+        assert (again.tier, again.from_cache) == (FAST, False)
+
+
+async def test_who_hangs_up_takes_no_time_of_the_encoder(model: ClassifierModel) -> None:
+    batcher = Batcher(model, max_batch=1, queue_size=256, encoder_wait_s=PATIENT_S)
+    async with batcher.running():
+        text = [PromptText(f"{n} {LONG}", "", 0) for n in range(20)]
+        asked = [asyncio.create_task(batcher.classify(t, TierWish.ENCODER, None)) for t in text]
+        # The first answer of the encoder says that the others have reached its queue.
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        gone = [task for task in asked if not task.done()]
+        for task in gone:
+            task.cancel()
+        await asyncio.wait(asked)
+        assert (await batcher.classify(PromptText(LONG, "", 0), TierWish.ENCODER, None)).degraded is None
+    assert batcher.counters.cancelled == len(gone)
+    # One may have been with the encoder when its caller hung up.
+    assert batcher.counters.encoder.prompts <= len(asked) - len(gone) + 2

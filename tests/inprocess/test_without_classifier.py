@@ -16,6 +16,7 @@ from pointsman.config.schema import ClassifierTierChoice
 from pointsman.llm.v1 import prompt_pb2
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.classifier.batcher import Batcher
+from services.classifier.cached import CachedBatcher
 from services.classifier.model import SHIPPED_MODELS, ClassifierModel
 from services.classifier.servicer import ClassifierServicer
 from services.runtime.health import Health
@@ -50,11 +51,11 @@ async def generic_classifier(folder: Path, answer: bytes | None) -> AsyncIterato
 async def real_classifier(folder: Path) -> AsyncIterator[None]:
     """The shipped model's fast tier."""
     model = ClassifierModel(SHIPPED_MODELS, threads=1, with_encoder=False)
-    batcher = Batcher(model, max_batch=16, queue_size=256)
+    batcher = CachedBatcher(Batcher(model, max_batch=16, queue_size=256), cache_entries=0)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(batcher.running())
         server = Server(f"unix:{folder}/classifier.sock", Health(), [])
-        servicer = ClassifierServicer(batcher, ClassifierTierChoice.FAST, model.revision)
+        servicer = ClassifierServicer(batcher, ClassifierTierChoice.FAST)
         add_ClassifierServiceServicer_to_server(servicer, server.grpc)
         await server.start()
         stack.push_async_callback(server.stop, 0)
