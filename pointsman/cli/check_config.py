@@ -18,6 +18,7 @@ from pointsman.cli.target import choose_run_dir
 from pointsman.config.addresses import provider_address
 from pointsman.config.catalogue import Model, complete_models
 from pointsman.config.load import LoadedConfig, load_config
+from pointsman.config.route_file import read_route_file
 from pointsman.config.schema import (
     AnthropicHttpSection,
     AnyProvider,
@@ -37,6 +38,8 @@ def run_check_config(file: Path, run_dir: Path | None, *, live: bool) -> int:
 
     async def check() -> int:
         loaded = load_config(file)
+        if loaded.mesh.classifier.routes_file is not None:
+            read_route_file(loaded.resolve(loaded.mesh.classifier.routes_file))
         with notes().status("completing prices and context sizes"):
             models = await asyncio.to_thread(complete_models, loaded)
         console = answers()

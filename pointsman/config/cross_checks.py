@@ -17,6 +17,9 @@ def cross_check(mesh: MeshConfig, folder: Path) -> Iterator[tuple[Location, str]
             ("router", "default_policy"),
             f"expected one of {_names(mesh.policies)}, found {mesh.router.default_policy!r}",
         )
+    routes_file = mesh.classifier.routes_file
+    if routes_file is not None and not _resolve(folder, routes_file).is_file():
+        yield ("classifier", "routes_file"), f"expected an existing file, found {str(routes_file)!r}"
     yield from _models(mesh, folder)
     references = [f"{m.provider}/{m.model}" for m in mesh.models]
     for name, policy in mesh.policies.items():
