@@ -30,8 +30,10 @@ class CannotAsk(Exception):
     """The command line asks for something that makes no sense; the message says what was expected."""
 
 
-def run_command(main: Callable[[], Coroutine[Any, Any, int]], address: Callable[[], str] = str) -> int:
-    """Runs `main` and returns its exit code; `address` tells the router's, for the message that none is there."""
+def run_command(
+    main: Callable[[], Coroutine[Any, Any, int]], address: Callable[[], str] = str, service: str = "router"
+) -> int:
+    """Runs `main` and returns its exit code; `address` tells that of the service it asks, for the message that none is there."""
     try:
         return asyncio.run(main())
     except ConfigError as error:
@@ -41,7 +43,7 @@ def run_command(main: Callable[[], Coroutine[Any, Any, int]], address: Callable[
     except RunDirTaken as error:
         return _fail(f"pointsman: {error}", EXIT_ADDRESS)
     except errors.PointsmanError as error:
-        return _fail(f"pointsman: {describe(error, address())}", _exit_code(error))
+        return _fail(f"pointsman: {describe(error, address(), service)}", _exit_code(error))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -50,12 +52,12 @@ def run_command(main: Callable[[], Coroutine[Any, Any, int]], address: Callable[
         return EXIT_FAILURE
 
 
-def describe(error: errors.PointsmanError, address: str) -> str:
+def describe(error: errors.PointsmanError, address: str, service: str = "router") -> str:
     """One line: what went wrong and what to do about it."""
     if isinstance(error, errors.ProviderUnreachable) and error.metadata.get("grpc_status") == "UNAVAILABLE":
-        return f"no router at {address}; start one with `pointsman up --config FILE`, or name another with --address"
+        return f"no {service} at {address}; start one with `pointsman up --config FILE`, or name another with --address"
     if error.metadata.get("grpc_status") == "UNIMPLEMENTED":
-        return f"what listens at {address} is no router of Pointsman; name another with --address"
+        return f"what listens at {address} is no {service} of Pointsman; name another with --address"
     advice = ADVICE.get(type(error), "")
     if error.retry_after_s is not None:
         advice = f"try again in {error.retry_after_s:.3g} s"

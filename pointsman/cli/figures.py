@@ -25,6 +25,12 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
 
 
+def milliseconds(seconds: float) -> str:
+    """A short time in milliseconds, two figures of it: 0.21 ms, 3.4 ms, 12 ms."""
+    value = seconds * 1e3
+    return f"{value:.2f} ms" if value < 1 else f"{value:.1f} ms" if value < 10 else f"{value:,.0f} ms"
+
+
 def rate(per_second: float | None) -> str:
     """A rate a second: 3.2, 58, 1,200."""
     if not per_second:

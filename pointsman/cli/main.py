@@ -1,5 +1,6 @@
 """`pointsman`: runs a mesh and talks to it. Exit codes: 1 failure, 2 usage or configuration, 3 an address is taken."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,15 @@ RunDir = Annotated[
     Path | None,
     typer.Option(help="Folder of the mesh's Unix sockets.", envvar="POINTSMAN_RUN_DIR", show_default=False),
 ]
+
+
+class JudgingTier(StrEnum):
+    """One of the classifier's models."""
+
+    FAST = "fast"
+    ENCODER = "encoder"
+
+
 PromptText = Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")]
 Policy = Annotated[str, typer.Option(help="A policy of the mesh, such as economy.", show_default="the mesh's own")]
 Model = Annotated[
@@ -108,6 +118,72 @@ def explain(
 
     question = Question(prompt, policy, model, system, max_tokens, max_cost_usd=max_cost)
     raise SystemExit(run_explain(question, Whereabouts(address, config, run_dir)))
+
+
+@app.command()
+def classify(
+    prompt: PromptText,
+    tier: Annotated[
+        JudgingTier | None,
+        typer.Option(help="The tier that should judge.", show_default="the service's own; locally both"),
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Judge by the model files on this machine, without a mesh.")
+    ] = False,
+    models_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the model files; asks for --local.", show_default="what the file says, else the shipped"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    system: System = None,
+    address: Annotated[
+        str | None, typer.Option(help="The classifier, as unix:/path or host:port.", show_default=False)
+    ] = None,
+    config: Config = None,
+    run_dir: RunDir = None,
+) -> None:
+    """Show what the classifier thinks of a prompt.
+
+    Its intent, how likely models of each size answer it rightly, how far that can be believed, how long the answer gets, and the time
+    that took. Without a mesh, and without --address, the model files on this machine judge: both tiers, side by side.
+    """
+    from pointsman.cli.ask import Question
+    from pointsman.cli.classify import run_classify
+    from pointsman.cli.target import Whereabouts
+
+    where = Whereabouts(address, config, run_dir)
+    wanted = None if tier is None else tier.value
+    raise SystemExit(
+        run_classify(Question(prompt, system=system), where, wanted, models_dir, local=local, as_json=as_json)
+    )
+
+
+@app.command()
+def train(
+    source: Annotated[
+        Path, typer.Option("--from", help="Your recorded requests, one JSON object a line.", show_default=False)
+    ],
+    models_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the model to start from.", show_default="the shipped model")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the new model.", show_default="classifier-model beside the requests"),
+    ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines out instead of ending.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write a model even where it does worse than before.")] = False,
+) -> None:
+    """Adapt the classifier to what came of your own requests.
+
+    Each line holds `prompt` (text) or `messages` (role and content), and one or more of: `intent`; `tier` (small, medium, frontier)
+    with `right` (true, false or a number from 0 to 1); `output_tokens`. Exit code 1 where the new model does worse on requests that
+    were held out: nothing is written then. Exit code 2 where a line or a model file is wrong.
+    """
+    from pointsman.cli.train import run_train
+
+    raise SystemExit(run_train(source, models_dir, out, skip_bad=skip_bad, force=force))
 
 
 @app.command()

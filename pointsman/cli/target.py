@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pointsman.config.addresses import router_address, socket_address, telemetry_address
+from pointsman.config.addresses import classifier_address, router_address, socket_address, telemetry_address
 from pointsman.config.load import load_config
 from pointsman.config.run_dir import default_run_dir
 from pointsman.supervisor.claim import read_claim
@@ -43,6 +43,19 @@ def find_target(where: Whereabouts) -> Target:
         return Target(socket_address(run_dir, "router"), where.telemetry or socket_address(run_dir, "telemetry"))
     mesh = load_config(path).mesh
     return Target(where.address or router_address(mesh, run_dir), where.telemetry or telemetry_address(mesh, run_dir))
+
+
+def find_classifier(where: Whereabouts) -> str:
+    """The classifier's address, found likewise; `where.address` is taken for the classifier's. Raises ConfigError."""
+    if where.address:
+        return where.address
+    run_dir = choose_run_dir(where.run_dir)
+    path = where.config
+    if path is None and (claim := read_claim(run_dir)):
+        path = claim.config_path
+    return (
+        socket_address(run_dir, "classifier") if path is None else classifier_address(load_config(path).mesh, run_dir)
+    )
 
 
 def choose_run_dir(given: Path | None) -> Path:
