@@ -10,6 +10,7 @@ import yaml
 from services.classifier.manifest import read_manifest
 from services.classifier.model import SHIPPED_MODELS
 from training.classifier import sources
+from training.classifier.noise import roughen
 from training.classifier.priors import ASSUMED_RIGHT, OUTPUT_TOKENS
 from training.classifier.prompts import PromptGenerator
 from training.classifier.routing_curve import routing_curve
@@ -51,11 +52,22 @@ def test_missing_data_is_said_by_name(tmp_path: Path) -> None:
         sources.load(tmp_path, 0)
 
 
-def test_a_group_is_held_out_as_a_whole_and_not_all_are() -> None:
-    groups = [f"p3/template_{n}" for n in range(400)]
-    held = sum(sources.is_held_out(group) for group in groups)
-    assert 20 < held < 120
-    assert [sources.is_held_out(g) for g in groups] == [sources.is_held_out(g) for g in groups]
+def test_folds_hold_groups_as_a_whole_and_are_of_like_size() -> None:
+    groups = [f"p3/template_{n}" for n in range(600)]
+    folds = [sources.fold_of(group) for group in groups]
+    assert folds == [sources.fold_of(group) for group in groups]
+    assert all(150 < folds.count(fold) < 250 for fold in range(sources.FOLDS))
+
+
+def test_rough_prompts_keep_what_is_asked() -> None:
+    text = (
+        "write a python function that merges two sorted lists, explain how it works and what it costs, then test it "
+        "with empty ones, with duplicates, and with a million random numbers; no libraries please"
+    )
+    rough = [roughen(text, random.Random(seed)) for seed in range(60)]
+    words = set(text.split())
+    assert all(len(words & set(other.split())) > 0.5 * len(words) for other in rough)
+    assert sum(text == other for other in rough) < 6
 
 
 def test_the_routing_curve_is_a_half_for_chance_and_more_for_who_knows() -> None:

@@ -23,11 +23,16 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels as arrays: intent (N,), right (N, 3) and its weights (N, 3)."""
+    """Labels as arrays: intent (N,), right (N, 3) and its weights (N, 3), topic (N,).
+
+    `outcomes` of single models are (N, M), NaN where unknown.
+    """
 
     intent: NDArray[np.int64]
     right: NDArray[np.float32]
     right_weight: NDArray[np.float32]
+    outcomes: NDArray[np.float32]
+    topic: NDArray[np.int64]
 
 
 def encode(texts: Sequence[str], tokenizer_file: Path) -> Inputs:
@@ -47,6 +52,8 @@ def labels_of(examples: Sequence[Example]) -> Labels:
         np.array([e.intent for e in examples], dtype=np.int64),
         np.array([e.right for e in examples], dtype=np.float32),
         np.array([e.right_weight for e in examples], dtype=np.float32),
+        np.array([e.outcomes for e in examples], dtype=np.float32),
+        np.array([e.topic for e in examples], dtype=np.int64),
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from training.classifier.noise import misspell
+
 _SLOT = re.compile(r"\{(\w+)\}")
 _OPENERS = (
     "",
@@ -121,18 +123,3 @@ class PromptGenerator:
         if rng.random() < 0.3:
             text = text[:1].upper() + text[1:]
         return text
-
-
-def misspell(text: str, rate: float, rng: random.Random) -> str:
-    """Swap, drop or double letters at the given rate, as fingers do."""
-    letters = list(text)
-    for i in range(len(letters) - 1):
-        if letters[i].isalpha() and rng.random() < rate:
-            kind = rng.randrange(3)
-            if kind == 0:
-                letters[i], letters[i + 1] = letters[i + 1], letters[i]
-            elif kind == 1:
-                letters[i] = ""
-            else:
-                letters[i] *= 2
-    return "".join(letters)

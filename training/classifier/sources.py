@@ -7,8 +7,9 @@ import fnmatch
 import gzip
 import hashlib
 import json
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,17 @@ HERE = Path(__file__).parent
 FILES = ("mmlu_pairs.jsonl.gz", "multi_model.jsonl.gz", "task_prompts.jsonl.gz")
 SMALL_MODELS = ("qwen2.5-7b-instruct", "mistral-7b-instruct-v0.3", "gemma-2-9b-it", "llama-3.1-8b-instruct")
 MEDIUM_MODELS = ("llama-3.1-nemotron-51b-instruct", "llama-3.3-nemotron-super-49b-v1")
+# Every model whose answers were recorded; the encoder learns each one's outcomes beside those of the three tiers.
+RECORDED_MODELS = (
+    "llama3-chatqa-1.5-8b", "qwen2.5-7b-instruct", "llama3-chatqa-1.5-70b", "llama-3.1-nemotron-51b-instruct",
+    "mistral-7b-instruct-v0.3", "gemma-2-9b-it", "llama-3.1-8b-instruct", "codegemma-7b",
+    "llama-3.3-nemotron-super-49b-v1", "mixtral-8x7b-instruct-v0.1", "gpt-4-1106-preview",
+)  # fmt: skip
 UNKNOWN = -1
-P3_PER_TEMPLATE = 16
+P3_PER_TEMPLATE = 8
+FOLDS = 3
+# Recorded outcomes: their labels are of a domain, so they are split by prompt; the rest of the group is the fold.
+SPLIT_BY_PROMPT = ("mmlu", "multi_model")
 
 
 class DataMissingError(Exception):
@@ -43,6 +53,11 @@ class Example:
     """Template or source; a group is trained on or held out as a whole."""
     language: str = ""
     """BCP 47 tag, where it is sure."""
+    outcomes: tuple[float, ...] = (math.nan,) * len(RECORDED_MODELS)
+    """Score of each of RECORDED_MODELS, in [0, 1]; not a number where it was not asked."""
+    topic: int = UNKNOWN
+    """Index into `Dataset.topics`: MMLU's subject or the task of recorded outcomes. Learned beside the rest, since what a
+    question is about says much of who can answer it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +65,10 @@ class Dataset:
     """Everything training and evaluation need."""
 
     taxonomy: tuple[str, ...]
+    topics: tuple[str, ...]
     examples: tuple[Example, ...]
     distillation: tuple[Example, ...]
-    """More generated prompts, of groups that are trained on: the fast tier learns from the encoder's answers to them."""
+    """More prompts without a label: the fast tier learns from the encoder's answers to them."""
     mmlu_test: tuple[tuple[str, bool, bool], ...]
     """Prompt, right by mixtral-8x7b, right by gpt-4: for the final figure only."""
     sha256: str
@@ -78,19 +94,23 @@ def load(directory: Path, seed: int) -> Dataset:
     labels = _IntentTable()
     tasks = list(_rows(directory / "task_prompts.jsonl.gz"))
     mmlu = list(_rows(directory / "mmlu_pairs.jsonl.gz"))
+    recorded = list(_rows(directory / "multi_model.jsonl.gz"))
+    topics = tuple(sorted({r["subject"] for r in mmlu} | {r["task"] for r in recorded}))
     examples = [
         *_task_examples(tasks, labels, rng),
-        *_mmlu_examples(mmlu, labels),
-        *_multi_model_examples(_rows(directory / "multi_model.jsonl.gz"), labels),
-        *_own_examples(tasks, labels, rng, per_group=480),
+        *_mmlu_examples(mmlu, labels, topics),
+        *_multi_model_examples(recorded, labels, topics),
+        *_own_examples(tasks, labels, rng, per_group=400),
     ]
     test = tuple(
         (r["prompt"], r["correct"]["mixtral-8x7b-instruct-v0.1"], r["correct"]["gpt-4-1106-preview"])
         for r in mmlu
         if r["split"] == "test"
     )
-    more = (e for e in _own_examples(tasks, labels, rng, per_group=1200) if not is_held_out(e.group))
-    return Dataset(labels.taxonomy, tuple(examples), tuple(more), test, digest.hexdigest())
+    taken = {e.text for e in examples}
+    rest = [Example(r["prompt"], UNKNOWN, (0, 0, 0), (0, 0, 0), "") for r in tasks if r["prompt"] not in taken]
+    more = [*_own_examples(tasks, labels, rng, per_group=1200), *rest]
+    return Dataset(labels.taxonomy, topics, tuple(examples), tuple(more), test, digest.hexdigest())
 
 
 class _IntentTable:
@@ -131,16 +151,14 @@ def _task_examples(rows: list[dict[str, Any]], labels: _IntentTable, rng: random
         family = next(
             key for key in ("bbh", "arena-hard", "p3", "gpteacher", "self-instruct") if row["source"].startswith(key)
         )
-        limit = {"p3": P3_PER_TEMPLATE, "bbh": 30, "gpteacher": 800}.get(family, 1_000_000)
+        limit = {"p3": P3_PER_TEMPLATE, "bbh": 30, "gpteacher": 450}.get(family, 1_000_000)
         if taken[source] > limit or not row["prompt"].strip():
             continue
         key = "self-instruct" if row["name"] == "creative_writing" else family
-        # A collection without templates is split by prompt: holding it out whole would leave its kind of work untaught.
-        group = source if family in ("p3", "bbh") else f"{family}/{hash_of(row['prompt'], 10)}"
-        yield Example(row["prompt"], labels.of_prompt(row["prompt"], source), *_assumed(key), group)
+        yield Example(row["prompt"], labels.of_prompt(row["prompt"], source), *_assumed(key), source)
 
 
-def _mmlu_examples(rows: list[dict[str, Any]], labels: _IntentTable) -> Iterator[Example]:
+def _mmlu_examples(rows: list[dict[str, Any]], labels: _IntentTable, topics: tuple[str, ...]) -> Iterator[Example]:
     for row in rows:
         if row["split"] == "train":
             weak, strong = row["correct"]["mixtral-8x7b-instruct-v0.1"], row["correct"]["gpt-4-1106-preview"]
@@ -150,11 +168,15 @@ def _mmlu_examples(rows: list[dict[str, Any]], labels: _IntentTable) -> Iterator
                 intent,
                 (0.0, float(weak), float(strong)),
                 (0.0, 1.0, 1.0),
-                f"mmlu/{hash_of(row['prompt'], 10)}",
+                f"mmlu/{hash_of(row['prompt'], FOLDS)}",
+                outcomes=_outcomes(row["correct"]),
+                topic=topics.index(row["subject"]),
             )
 
 
-def _multi_model_examples(rows: Iterator[dict[str, Any]], labels: _IntentTable) -> Iterator[Example]:
+def _multi_model_examples(
+    rows: list[dict[str, Any]], labels: _IntentTable, topics: tuple[str, ...]
+) -> Iterator[Example]:
     for row in rows:
         if row["split"] == "train":
             score: dict[str, float] = row["score"]
@@ -166,8 +188,14 @@ def _multi_model_examples(rows: Iterator[dict[str, Any]], labels: _IntentTable) 
                 intent,
                 (small, medium, 0.0),
                 (1.0, 0.7, 0.0),
-                f"multi_model/{hash_of(row['prompt'], 10)}",
+                f"multi_model/{hash_of(row['prompt'], FOLDS)}",
+                outcomes=_outcomes(score),
+                topic=topics.index(row["task"]),
             )
+
+
+def _outcomes(score: Mapping[str, float]) -> tuple[float, ...]:
+    return tuple(float(score.get(name, math.nan)) for name in RECORDED_MODELS)
 
 
 def _own_examples(
@@ -195,14 +223,7 @@ def hash_of(text: str, buckets: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "replace")).digest()[:4], "big") % buckets
 
 
-def is_held_out(group: str) -> bool:
-    """Whether a whole group is kept from training, to calibrate and to measure on unseen sources.
-
-    One template in seven, one tenth of the outcome data, one fifth of the prompts of real users.
-    """
+def fold_of(group: str) -> int:
+    """Assign a whole group to one of FOLDS: what is measured on it comes from a model that saw none of it."""
     family, _, rest = group.partition("/")
-    if family in ("mmlu", "multi_model", "gpteacher"):
-        return rest == "0"
-    if family in ("arena-hard", "self-instruct"):
-        return rest in ("0", "1")
-    return hash_of(group, 7) == 0
+    return int(rest) if family in SPLIT_BY_PROMPT else hash_of(group, FOLDS)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from training.classifier.encoder import RIGHT_TIERS
+from training.classifier.encoder import RIGHT_TIERS, Outputs
 
 WIDTH = 96
 PAIR_BUCKETS = 32768
@@ -33,12 +33,12 @@ class StaticClassifier(nn.Module):
         self.right_hidden = nn.Sequential(nn.Linear(width, HIDDEN), nn.GELU(), nn.Dropout(0.1))
         self.right = nn.Linear(HIDDEN, len(RIGHT_TIERS))
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, features: Tensor) -> Outputs:
         return self.heads(self.words(input_ids), self.pairs(pair_ids(input_ids)), input_ids, attention_mask, features)
 
     def heads(
         self, words: Tensor, pairs: Tensor, input_ids: Tensor, attention_mask: Tensor, features: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Outputs:
         """Pool looked-up embeddings and predict; apart, so that export may look up in int8 tables."""
         mask = attention_mask.to(words.dtype)
         weight = torch.exp(self.salience(input_ids).squeeze(-1)) * mask
@@ -49,8 +49,8 @@ class StaticClassifier(nn.Module):
         head = _average(words, mask * (left <= EDGE_TOKENS).to(words.dtype))
         tail = _average(words, mask * (remaining < EDGE_TOKENS).to(words.dtype))
         pooled = torch.cat([everything, head, tail, _average(pairs, mask[:, 1:])], dim=1)
-        pooled = torch.cat([self.dropout(pooled), features], dim=1)
-        return self.intent(self.shared(pooled)), self.right(self.right_hidden(pooled))
+        inputs = torch.cat([self.dropout(pooled), features], dim=1)
+        return Outputs(self.intent(self.shared(inputs)), self.right(self.right_hidden(inputs)), pooled)
 
 
 def pair_ids(input_ids: Tensor) -> Tensor:
