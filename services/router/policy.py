@@ -4,8 +4,8 @@
 
     P(right) = (1 - complexity x (1 - quality)) x reliability
 
-`quality` is the model's probability of a right answer to a prompt at which a small open model is sure to fail, `complexity`
-the probability that a small open model fails at this prompt: at 0 every model is right, at 1 each has its own quality.
+`complexity` is what a frontier model adds to a small open model's probability of a right answer, `quality` how much of that gap the
+model closes. P(right) is relative to a frontier model's: what no model can do would not change the choice.
 `reliability` is the share of recent calls that did not fail.
 """
 
