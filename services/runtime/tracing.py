@@ -115,7 +115,11 @@ class TraceInterceptor(Interceptor):
 
     async def around(self, method: str, call: Behaviour, request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
         """Runs the call inside its server span."""
-        parent = propagate.extract(_text_metadata(context.invocation_metadata()), context=otel_context.get_current())
+        metadata = _text_metadata(context.invocation_metadata())
+        if not _recording() and metadata.keys().isdisjoint(propagate.get_global_textmap().fields):
+            # Nothing to record and nothing to hand on: a span would be the larger part of a short call.
+            return await call(request, context)
+        parent = propagate.extract(metadata, context=otel_context.get_current())
         name = method.removeprefix("/")
         service, _, rpc = name.partition("/")
         attributes = {"rpc.system.name": "grpc", "rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc}
@@ -125,6 +129,10 @@ class TraceInterceptor(Interceptor):
             finally:
                 code = context.code()
                 current.set_attribute("rpc.grpc.status_code", _number(code))
+
+
+def _recording() -> bool:
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 def _text_metadata(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:

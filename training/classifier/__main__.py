@@ -24,9 +24,7 @@ def main() -> int:
         "--work", type=Path, default=Path("build/classifier"), help="checkpoints, so that a run that broke goes on"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the shipped model")
-    parser.add_argument(
-        "--seeds", type=int, default=3, help="runs of the second stage, for the mean of the figures; one is shipped"
-    )
+    parser.add_argument("--seeds", type=int, default=3, help="encoders to train for the figures' mean; one is shipped")
     parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch; figures depend on them a little")
     args = parser.parse_args()
     if args.data is None:

@@ -40,7 +40,8 @@ class Outputs:
     """What both tiers predict, as logits: intent (B, classes) and right (B, 3).
 
     `embedding` (B, D) is what the operator's routes and corrections build on. The encoder has more heads that only its training
-    reads: outcomes of recorded models (B, M), topic (B, topics), and the embedding of the pretrained model (B, HIDDEN).
+    reads: outcomes of recorded models (B, M), topic (B, topics), the embedding of the pretrained model (B, HIDDEN), and `pairs`
+    (B, 2), a medium and a frontier model's chances as if every prompt were a question of MMLU.
     """
 
     intent: Tensor
@@ -49,6 +50,7 @@ class Outputs:
     outcomes: Tensor | None = None
     topic: Tensor | None = None
     pretrained: Tensor | None = None
+    pairs: Tensor | None = None
 
 
 class _Layer(nn.Module):
@@ -115,6 +117,7 @@ class EncoderClassifier(nn.Module):
         self.outcomes = nn.Linear(256, len(RECORDED_MODELS))
         self.topic = nn.Linear(256, topics)
         self.pretrained = nn.Linear(2 * HIDDEN, HIDDEN)
+        self.pairs = nn.Linear(256, 2)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, features: Tensor) -> Outputs:
         pooled = self.encoder(input_ids, attention_mask)
@@ -122,7 +125,7 @@ class EncoderClassifier(nn.Module):
         hidden = self.right_hidden(inputs)
         return Outputs(
             self.intent(self.shared(inputs)), self.right(hidden), pooled[:, HIDDEN:],
-            self.outcomes(hidden), self.topic(hidden), self.pretrained(pooled),
+            self.outcomes(hidden), self.topic(hidden), self.pretrained(pooled), self.pairs(hidden),
         )  # fmt: skip
 
     def load_pretrained(self, directory: Path) -> None:

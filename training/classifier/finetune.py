@@ -37,6 +37,7 @@ class Recipe:
     outcomes_weight: float = 1.0
     topic_weight: float = 0.3
     pretrained_weight: float = 1.0
+    pairs_weight: float = 0.0
     teacher_share: float = 0.0
     rough_share: float = 0.35
     frozen: tuple[str, ...] = ()
@@ -44,11 +45,15 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """Answers to learn from: logits of a larger tier, or the pretrained model's embedding (N, HIDDEN)."""
+    """Answers to learn from: logits of a larger tier, the pretrained model's embedding (N, HIDDEN), or what an earlier stage said.
+
+    `pairs` (N, 2) are its logits for a medium and a frontier model.
+    """
 
     intent: NDArray[np.float32] | None = None
     right: NDArray[np.float32] | None = None
     pretrained: NDArray[np.float32] | None = None
+    pairs: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,9 @@ def _loss(
         # What the pretrained model knew of topics is kept: fine-tuning on few kinds of tasks would forget it.
         kept = functional.cosine_similarity(found.pretrained.float(), torch.from_numpy(teacher.pretrained[rows]))
         loss = loss + recipe.pretrained_weight * (1 - kept).mean()
+    if found.pairs is not None and teacher.pairs is not None:
+        chance = torch.from_numpy(teacher.pairs[rows]).sigmoid()
+        loss = loss + recipe.pairs_weight * functional.binary_cross_entropy_with_logits(found.pairs.float(), chance)
     if teacher.intent is not None and teacher.right is not None:
         taught = functional.cross_entropy(intent, torch.from_numpy(teacher.intent[rows]).softmax(1))
         chance = torch.from_numpy(teacher.right[rows]).sigmoid()

@@ -26,7 +26,7 @@ from training.classifier.measure import TierFigures
 from training.classifier.model_card import REPORT_FILE, write_model_card
 from training.classifier.priors import OUTPUT_TOKENS
 from training.classifier.sources import FOLDS, Dataset, hash_of, load
-from training.classifier.stages import Workshop, encode_examples, train_base, train_encoder, train_static
+from training.classifier.stages import Workshop, encode_examples, train_encoder, train_static
 from training.classifier.static_tier import StaticClassifier
 
 ENCODER_FILE, FAST_FILE, TOKENIZER_FILE = "encoder.onnx", "fast.onnx", "tokenizer.json"
@@ -35,7 +35,7 @@ LANGUAGE_FILE, SUPPORT_FILE = "language.npz", "support.npz"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run reads, writes and depends on; the second stage is run with `seeds` seeds, and that of `seed` is shipped."""
+    """What a run reads, writes and depends on; `seeds` encoders are trained, and that of `seed` is shipped."""
 
     data: Path
     out: Path
@@ -60,8 +60,7 @@ def train(settings: Settings) -> None:
     workshop = Workshop.of(data, settings.work, report)
     figures = _cross_validated(data, settings.seed, workshop)
     seeds = [settings.seed + i for i in range(settings.seeds)]
-    base = train_base(data.examples, settings.seed, "all", workshop)
-    encoders = {s: train_encoder(base, data.examples, s, "encoder", workshop) for s in seeds}
+    encoders = {s: train_encoder(data.examples, s, "encoder", workshop) for s in seeds}
     report("MMLU test, every seed")
     by_seed = [{"seed": s} | _mmlu_of_seed(model, data, figures[1]) for s, model in encoders.items()]
     encoder = encoders[settings.seed]
@@ -193,6 +192,11 @@ def _fit_language(data: Dataset, out: Path) -> dict[str, object]:
     }
 
 
+def _bins(rows: list[list[float]]) -> dict[str, list[float]]:
+    """Turn [mean confidence, share right, prompts] of each bin into the three columns."""
+    return dict(zip(("said", "found", "prompts"), map(list, zip(*rows, strict=True)), strict=True))
+
+
 def _write_report(manifest: Manifest, by_seed: list[dict[str, Any]], out: Path) -> None:
     """Write what needs training to know, for `training/evaluate.py`: means over the seeds, figures on unseen groups."""
     encoder: dict[str, Any] = manifest.metrics["encoder"]  # type: ignore[assignment]
@@ -212,7 +216,7 @@ def _write_report(manifest: Manifest, by_seed: list[dict[str, Any]], out: Path) 
             "intent_ece": encoder["intent_ece"],
             "right_ece": round(float(np.mean(list(ece.values()))), 4),
             "right_ece_by_tier": ece,
+            "intent_bins": _bins(encoder["intent_reliability"]),
         },
-        "reliability": {"intent": encoder["intent_reliability"], "right": encoder["right_reliability"]},
     }
     (out / REPORT_FILE).write_text(json.dumps(content, indent=1) + "\n", "utf-8")

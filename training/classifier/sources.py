@@ -95,6 +95,9 @@ def load(directory: Path, seed: int) -> Dataset:
     tasks = list(_rows(directory / "task_prompts.jsonl.gz"))
     mmlu = list(_rows(directory / "mmlu_pairs.jsonl.gz"))
     recorded = list(_rows(directory / "multi_model.jsonl.gz"))
+    # Some of its training prompts stand in its test split, too: they are nobody's to learn from.
+    unseen = {r["prompt"] for r in recorded if r["split"] == "test"}
+    recorded = [r for r in recorded if r["split"] == "train" and r["prompt"] not in unseen]
     topics = tuple(sorted({r["subject"] for r in mmlu} | {r["task"] for r in recorded}))
     examples = [
         *_task_examples(tasks, labels, rng),
@@ -178,20 +181,19 @@ def _multi_model_examples(
     rows: list[dict[str, Any]], labels: _IntentTable, topics: tuple[str, ...]
 ) -> Iterator[Example]:
     for row in rows:
-        if row["split"] == "train":
-            score: dict[str, float] = row["score"]
-            small = sum(score[m] for m in SMALL_MODELS) / len(SMALL_MODELS)
-            medium = sum(score[m] for m in MEDIUM_MODELS) / len(MEDIUM_MODELS)
-            intent = UNKNOWN if row["task"] in ("mmlu", "commongen") else labels.of_source(f"multi_model/{row['task']}")
-            yield Example(
-                row["prompt"],
-                intent,
-                (small, medium, 0.0),
-                (1.0, 0.7, 0.0),
-                f"multi_model/{hash_of(row['prompt'], FOLDS)}",
-                outcomes=_outcomes(score),
-                topic=topics.index(row["task"]),
-            )
+        score: dict[str, float] = row["score"]
+        small = sum(score[m] for m in SMALL_MODELS) / len(SMALL_MODELS)
+        medium = sum(score[m] for m in MEDIUM_MODELS) / len(MEDIUM_MODELS)
+        intent = UNKNOWN if row["task"] in ("mmlu", "commongen") else labels.of_source(f"multi_model/{row['task']}")
+        yield Example(
+            row["prompt"],
+            intent,
+            (small, medium, 0.0),
+            (1.0, 0.7, 0.0),
+            f"multi_model/{hash_of(row['prompt'], FOLDS)}",
+            outcomes=_outcomes(score),
+            topic=topics.index(row["task"]),
+        )
 
 
 def _outcomes(score: Mapping[str, float]) -> tuple[float, ...]:

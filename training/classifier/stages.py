@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,15 +20,18 @@ from training.classifier.static_tier import WIDTH, StaticClassifier
 # Outcomes with a smaller weight are assumed, not measured (see priors.py).
 MEASURED_WEIGHT = 0.5
 _FROZEN = ("encoder.words", "encoder.positions", "encoder.types")
-_BASE = Recipe(
-    epochs=2, batch_size=32, learning_rate=1.2e-4, head_learning_rate=1e-3, seed=0, bfloat16=True, frozen=_FROZEN
+# First MMLU's pairs alone. Their labels are few and noisy: after some three passes a model only learns them by heart.
+_PAIRS = Recipe(
+    epochs=3, batch_size=16, learning_rate=1e-4, head_learning_rate=1e-3, seed=0, bfloat16=True, right_weight=1.5,
+    outcomes_weight=0.0, pretrained_weight=0.0, rough_share=0.0, frozen=_FROZEN,
 )  # fmt: skip
-_FOCUS = Recipe(
-    epochs=3, batch_size=16, learning_rate=1e-4, head_learning_rate=1e-3, seed=0, bfloat16=True, right_weight=3.0,
-    intent_weight=0.5, frozen=_FROZEN,
-)  # fmt: skip
-# So many runs of the second stage, in different orders, are averaged weight by weight.
+# So many runs of it, in different orders, are averaged weight by weight.
 AVERAGED = 2
+# Then everything, where the pairs have the first stage's answers for labels.
+_JOINT = Recipe(
+    epochs=1, batch_size=32, learning_rate=8e-5, head_learning_rate=1e-3, seed=0, bfloat16=True, pairs_weight=2.0,
+    frozen=_FROZEN,
+)  # fmt: skip
 _STATIC = Recipe(
     epochs=6, batch_size=64, learning_rate=0.0, head_learning_rate=2e-3, seed=0, bfloat16=False, teacher_share=0.7,
     rough_share=0.35,
@@ -70,62 +72,49 @@ class Workshop:
         return self.folder / f"{name}-{key}.pt"
 
 
-def train_base(examples: Sequence[Example], seed: int, name: str, workshop: Workshop) -> EncoderClassifier:
-    """Fine-tune MiniLM on everything; MMLU's pairs, a twelfth of the data, are seen twice an epoch."""
+def train_encoder(examples: Sequence[Example], seed: int, name: str, workshop: Workshop) -> EncoderClassifier:
+    """Fine-tune MiniLM in two stages: on MMLU's pairs, the only ones with a frontier model, then on everything.
+
+    Learned together, the many prompts of other kinds drown the pairs (on unseen pairs APGR 0.61 against 0.69); learned last, the pairs
+    are learned by heart. So they come first, and in the second stage the model answers for every prompt as it did after the first
+    (Li and Hoiem, "Learning without forgetting", 2016). The first is run several times and the weights are averaged
+    (Wortsman et al., "Model soups", 2022): as good as asking all of them, for the price of one.
+    """
     torch.manual_seed(seed)
     model = EncoderClassifier(workshop.classes, len(FEATURE_NAMES), workshop.topics)
-    saved = workshop.checkpoint(f"{name}-base-{seed}", _BASE)
+    saved = workshop.checkpoint(f"{name}-{seed}", _PAIRS, AVERAGED, _JOINT)
     if saved.is_file():
         workshop.report(f"{name}: taking {saved}")
         model.load_state_dict(torch.load(saved, weights_only=True))
         return model
-    workshop.report(f"{name}: {len(examples)} prompts")
     model.load_pretrained(pretrained_directory())
-    twice = [*examples, *(e for e in examples if e.group.startswith("mmlu/"))]
-    _fit(model, twice, replace(_BASE, seed=seed), workshop.report, _original(twice, workshop))
-    torch.save(model.state_dict(), saved)
-    return model
-
-
-def train_encoder(
-    base: EncoderClassifier, examples: Sequence[Example], seed: int, name: str, workshop: Workshop
-) -> EncoderClassifier:
-    """Train on, mostly on MMLU's pairs, the only ones with a frontier model; `base` stays as it is.
-
-    There are few of them, so this is done several times in different orders and the weights are averaged (Wortsman et al.,
-    "Model soups", 2022): as good as asking all of them, for the price of one.
-    """
-    model = copy.deepcopy(base)
-    saved = workshop.checkpoint(f"{name}-{seed}", _BASE, _FOCUS, AVERAGED)
-    if saved.is_file():
-        workshop.report(f"{name}: taking {saved}")
-        model.load_state_dict(torch.load(saved, weights_only=True))
-        return model
-    chosen = _focus(examples, seed)
-    workshop.report(f"{name}: seed {seed}, second stage, {len(chosen)} prompts, {AVERAGED} times")
+    pairs = [e for e in examples if e.group.startswith("mmlu/")]
+    workshop.report(f"{name}: seed {seed}, {len(pairs)} pairs, {AVERAGED} times")
     runs = []
     for turn in range(AVERAGED):
-        run = copy.deepcopy(base)
-        recipe = replace(_FOCUS, seed=seed * 100 + turn)
-        _fit(run, chosen, recipe, workshop.report, _original(chosen, workshop))
+        run = copy.deepcopy(model)
+        _fit(run, pairs, replace(_PAIRS, seed=seed * 100 + turn), workshop.report, Teacher())
         runs.append(run.state_dict())
     model.load_state_dict({key: torch.stack([run[key] for run in runs]).mean(0) for key in runs[0]})
+    with torch.no_grad():
+        # The head that keeps the first stage's answers starts by giving them.
+        model.pairs.weight.copy_(model.right.weight[1:])
+        model.pairs.bias.copy_(model.right.bias[1:])
+    workshop.report(f"{name}: {len(examples)} prompts")
+    known = predict(model, encode_examples(examples)).right
+    teacher = Teacher(pretrained=np.stack([workshop.original[e.text] for e in examples]), pairs=known[:, 1:])
+    _fit(model, [_softened(e, row) for e, row in zip(examples, known, strict=True)], replace(_JOINT, seed=seed),
+         workshop.report, teacher)  # fmt: skip
     torch.save(model.state_dict(), saved)
     return model
 
 
-def _focus(examples: Sequence[Example], seed: int) -> list[Example]:
-    """Pick MMLU's pairs, some other recorded outcomes, and some of the rest, so that the intents are not forgotten."""
-    rng = random.Random(seed)  # noqa: S311
-    pairs = [e for e in examples if e.group.startswith("mmlu/")]
-    others = [e for e in examples if e.group.startswith("multi_model/")]
-    rest = [e for e in examples if max(e.right_weight) <= MEASURED_WEIGHT]
-    some = len(pairs) * 2 // 5
-    return pairs + rng.sample(others, min(len(others), some)) + rng.sample(rest, min(len(rest), some))
-
-
-def _original(examples: Sequence[Example], workshop: Workshop) -> Teacher:
-    return Teacher(pretrained=np.stack([workshop.original[e.text] for e in examples]))
+def _softened(example: Example, known: NDArray[np.float32]) -> Example:
+    """Give a pair the first stage's chances for labels, instead of what happened once."""
+    if not example.group.startswith("mmlu/"):
+        return example
+    _, medium, frontier = (1 / (1 + np.exp(-known))).tolist()
+    return replace(example, right=(0.0, medium, frontier), outcomes=Example.outcomes)
 
 
 def train_static(
@@ -134,7 +123,7 @@ def train_static(
     """Distil the encoder into the fast tier; its word table starts as the encoder's, reduced by principal components."""
     torch.manual_seed(seed)
     model = StaticClassifier(workshop.classes, len(FEATURE_NAMES))
-    saved = workshop.checkpoint(name, _BASE, _FOCUS, AVERAGED, _STATIC)
+    saved = workshop.checkpoint(name, _PAIRS, AVERAGED, _JOINT, _STATIC)
     if saved.is_file():
         workshop.report(f"{name}: taking {saved}")
         model.load_state_dict(torch.load(saved, weights_only=True))

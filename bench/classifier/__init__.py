@@ -1,0 +1,1 @@
+"""What the classifier is worth: quality on test splits, robustness, time and memory of the service."""
