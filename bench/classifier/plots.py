@@ -1,6 +1,9 @@
-"""The plots: reliability, recovered gap, quality against cost, time against length. SVG, the same bytes for the same figures."""
+"""The plots: reliability, recovered gap, quality against cost and against time, time against length.
 
-from collections.abc import Mapping
+SVG, the same bytes for the same figures.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +16,7 @@ from bench.classifier.latency import Latency
 from bench.classifier.mmlu import STEPS, Mmlu
 from bench.classifier.multi_model import MultiModel
 from bench.classifier.reliability import Reliability
+from bench.classifier.trade_off import Window
 
 Corner = Literal["upper left", "lower right"]
 BLUE, ORANGE, GREY, GREEN = "#1f5fa8", "#d1701c", "#8a8a8a", "#2f8f4e"
@@ -107,6 +111,19 @@ def latency(folder: Path, found: Latency) -> None:
     axes.minorticks_off()
     _finish(axes, "One call over a Unix socket; the window is 128 tokens", "tokens of the prompt", "ms", "upper left")
     _save(figure, folder / "latency.svg")
+
+
+def trade_off(folder: Path, windows: Sequence[Window]) -> None:
+    """What a shorter window saves in time and costs in quality; the dot on the right is what is shipped."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([w.milliseconds for w in windows], [w.apgr for w in windows], color=BLUE, marker="o", label="encoder")
+    for one in windows:
+        axes.annotate(
+            f"{one.tokens} tokens", (one.milliseconds, one.apgr), (5, -9), textcoords="offset points", fontsize=7
+        )
+    _finish(axes, "Shorter windows", "the ONNX file alone, one prompt, p50 (ms)", "APGR on MMLU test", "lower right")
+    _save(figure, folder / "trade_off.svg")
 
 
 def _finish(axes: Axes, title: str, x: str, y: str, legend: Corner) -> None:

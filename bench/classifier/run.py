@@ -6,6 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import uvloop
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.classifier import figures, latency, mmlu, multi_model, plots, robustness, tables, throughput
+from bench.classifier import figures, latency, mmlu, multi_model, plots, robustness, tables, throughput, trade_off
 from bench.classifier.data import Data
 from bench.classifier.judging import Judges
 from bench.classifier.reliability import Reliability, right_by_tier
@@ -56,6 +57,10 @@ class Bench:
         with Judges(self._dir, self.step) as judges:
             found = self._quality(judges, data, folder) if data else self._told()
             found |= self._robustness(judges, data)
+        if data:
+            windows = trade_off.measure(self._dir, data.mmlu, self.step)
+            plots.trade_off(folder, windows)
+            found |= {"windows": [asdict(window) for window in windows]}
         found |= uvloop.run(self._service(folder))
         told = {
             "units": figures.UNITS,

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,10 +106,17 @@ class Encoder(nn.Module):
 
 
 class EncoderClassifier(nn.Module):
-    """The encoder tier: tokens and surface features in, logits out."""
+    """The encoder tier: tokens and surface features in, logits out.
 
-    def __init__(self, classes: int, features: int, topics: int) -> None:
+    Once trained it takes the chances of a medium and a frontier model from `pairs` as far as the prompt is a question, and from
+    `right`, which has seen all kinds of prompts, for the rest. `questions` are the intents that count as questions.
+    """
+
+    def __init__(self, classes: int, features: int, topics: int, questions: Sequence[int] = ()) -> None:
         super().__init__()
+        asks = torch.zeros(classes)
+        asks[list(questions)] = 1.0
+        self.register_buffer("asks", asks, persistent=False)
         self.encoder = Encoder()
         self.shared = nn.Sequential(nn.Linear(2 * HIDDEN + features, 256), nn.GELU(), nn.Dropout(0.1))
         self.intent = nn.Linear(256, classes)
@@ -123,10 +131,13 @@ class EncoderClassifier(nn.Module):
         pooled = self.encoder(input_ids, attention_mask)
         inputs = torch.cat([pooled, features], dim=1)
         hidden = self.right_hidden(inputs)
+        intent, right, pairs = self.intent(self.shared(inputs)), self.right(hidden), self.pairs(hidden)
+        if not self.training:
+            question = (intent.softmax(1) * self.asks).sum(1, keepdim=True)
+            right = torch.cat([right[:, :1], question * pairs + (1 - question) * right[:, 1:]], dim=1)
         return Outputs(
-            self.intent(self.shared(inputs)), self.right(hidden), pooled[:, HIDDEN:],
-            self.outcomes(hidden), self.topic(hidden), self.pretrained(pooled), self.pairs(hidden),
-        )  # fmt: skip
+            intent, right, pooled[:, HIDDEN:], self.outcomes(hidden), self.topic(hidden), self.pretrained(pooled), pairs
+        )
 
     def load_pretrained(self, directory: Path) -> None:
         """Fill the encoder from the safetensors of a BERT of this shape."""

@@ -29,6 +29,7 @@ RECORDED_MODELS = (
     "mistral-7b-instruct-v0.3", "gemma-2-9b-it", "llama-3.1-8b-instruct", "codegemma-7b",
     "llama-3.3-nemotron-super-49b-v1", "mixtral-8x7b-instruct-v0.1", "gpt-4-1106-preview",
 )  # fmt: skip
+UNASKED = (math.nan,) * len(RECORDED_MODELS)
 UNKNOWN = -1
 P3_PER_TEMPLATE = 8
 FOLDS = 3
@@ -53,7 +54,7 @@ class Example:
     """Template or source; a group is trained on or held out as a whole."""
     language: str = ""
     """BCP 47 tag, where it is sure."""
-    outcomes: tuple[float, ...] = (math.nan,) * len(RECORDED_MODELS)
+    outcomes: tuple[float, ...] = UNASKED
     """Score of each of RECORDED_MODELS, in [0, 1]; not a number where it was not asked."""
     topic: int = UNKNOWN
     """Index into `Dataset.topics`: MMLU's subject or the task of recorded outcomes. Learned beside the rest, since what a

@@ -14,11 +14,13 @@ from services.classifier.features import FEATURE_NAMES
 from training.classifier.batches import Inputs, encode, labels_of
 from training.classifier.encoder import EncoderClassifier, pretrained_directory, tokenizer_file
 from training.classifier.finetune import Recipe, Report, Teacher, fit, predict
-from training.classifier.sources import Dataset, Example
+from training.classifier.sources import UNASKED, Dataset, Example
 from training.classifier.static_tier import WIDTH, StaticClassifier
 
 # Outcomes with a smaller weight are assumed, not measured (see priors.py).
 MEASURED_WEIGHT = 0.5
+# What MMLU's pairs tell of medium and frontier models holds for these kinds of work.
+QUESTIONS = ("question_answering", "math", "reasoning", "grounded_qa")
 _FROZEN = ("encoder.words", "encoder.positions", "encoder.types")
 # First MMLU's pairs alone. Their labels are few and noisy: after some three passes a model only learns them by heart.
 _PAIRS = Recipe(
@@ -50,6 +52,7 @@ class Workshop:
     prompts: int
     classes: int
     topics: int
+    questions: tuple[int, ...]
     original: dict[str, NDArray[np.float32]]
     report: Report
 
@@ -63,8 +66,11 @@ class Workshop:
             model.load_pretrained(pretrained_directory())
             np.save(saved, predict(model, encode_examples(data.examples)).embedding)
         rows = np.load(saved)
+        questions = tuple(data.taxonomy.index(name) for name in QUESTIONS)
         original = {e.text: row for e, row in zip(data.examples, rows, strict=True)}
-        return cls(folder, data.sha256, len(data.examples), len(data.taxonomy), len(data.topics), original, report)
+        return cls(
+            folder, data.sha256, len(data.examples), len(data.taxonomy), len(data.topics), questions, original, report
+        )
 
     def checkpoint(self, name: str, *recipes: object) -> Path:
         """Name a file that no other data and no other recipe would have."""
@@ -81,7 +87,7 @@ def train_encoder(examples: Sequence[Example], seed: int, name: str, workshop: W
     (Wortsman et al., "Model soups", 2022): as good as asking all of them, for the price of one.
     """
     torch.manual_seed(seed)
-    model = EncoderClassifier(workshop.classes, len(FEATURE_NAMES), workshop.topics)
+    model = EncoderClassifier(workshop.classes, len(FEATURE_NAMES), workshop.topics, workshop.questions)
     saved = workshop.checkpoint(f"{name}-{seed}", _PAIRS, AVERAGED, _JOINT)
     if saved.is_file():
         workshop.report(f"{name}: taking {saved}")
@@ -114,7 +120,7 @@ def _softened(example: Example, known: NDArray[np.float32]) -> Example:
     if not example.group.startswith("mmlu/"):
         return example
     _, medium, frontier = (1 / (1 + np.exp(-known))).tolist()
-    return replace(example, right=(0.0, medium, frontier), outcomes=Example.outcomes)
+    return replace(example, right=(0.0, medium, frontier), outcomes=UNASKED)
 
 
 def train_static(
