@@ -43,8 +43,8 @@ def test_a_conversation_is_read_as_the_service_reads_it(tmp_path: Path) -> None:
         ' {"role": "assistant", "content": "Done."}, {"role": "user", "content": "and now?"}], "intent": "code"}'
     )
     (row,) = read_records(write(tmp_path, line), TAXONOMY, skip_bad=False).rows
-    assert row.text.judged == "Sort these words please, all\nand now?"
-    assert "Be brief." in row.text.counted
+    assert row.text.judged == "System: Be brief.\n\nSort these words please, all\nand now?"
+    assert row.text.counted == "Done."
 
 
 @pytest.mark.parametrize(

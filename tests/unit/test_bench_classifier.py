@@ -17,6 +17,7 @@ from bench.classifier.reliability import reliability
 from bench.classifier.report import read_report
 from bench.classifier.texts import Words
 from bench.classifier.throughput import Load, Throughput
+from bench.classifier.trade_off import shortened
 from services.classifier.model import SHIPPED_MODELS, ClassifierModel
 
 PROMPT = "Why is the sky blue?\n    def f(x): return x"
@@ -187,3 +188,11 @@ def test_the_report_goes_before_what_one_model_has(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps({"mmlu": {"apgr": 0.7, "cpt50": 26, "cpt80": 53}}), "utf-8")
     quality = figures.quality_figures(None, None, read_report(tmp_path, {}))
     assert quality["mmlu"] == {"apgr": 0.7, "cpt50": 26.0, "cpt80": 53.0}
+
+
+def test_a_shorter_window_keeps_head_and_tail() -> None:
+    ids = list(range(128))
+    short = shortened(ids, 32)
+    assert len(short) == 32
+    assert (short[:5], short[-5:]) == (ids[:5], ids[-5:])
+    assert shortened(ids[:20], 32) == ids[:20]

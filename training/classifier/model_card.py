@@ -51,10 +51,11 @@ def write_model_card(directory: Path) -> None:
 def _bars(report: dict[str, Any]) -> list[str]:
     mmlu, intent, calibration = report["mmlu"], report["intent"], report["calibration"]
     seeds = len(report["seeds"])
+    mean = f"mean of {seeds} seeds" if seeds > 1 else "one seed of the three wanted"
     rows = [
-        (f"MMLU test, APGR, mean of {seeds} seeds", ">= 0.70", mmlu["apgr"], mmlu["apgr"] >= 0.70),
-        (f"MMLU test, CPT50, mean of {seeds} seeds", "<= 27", mmlu["cpt50"], mmlu["cpt50"] <= 27),
-        (f"MMLU test, CPT80, mean of {seeds} seeds", "<= 54", mmlu["cpt80"], mmlu["cpt80"] <= 54),
+        (f"MMLU test, APGR, {mean}", ">= 0.70", mmlu["apgr"], mmlu["apgr"] >= 0.70),
+        (f"MMLU test, CPT50, {mean}", "<= 27", mmlu["cpt50"], mmlu["cpt50"] <= 27),
+        (f"MMLU test, CPT80, {mean}", "<= 54", mmlu["cpt80"], mmlu["cpt80"] <= 54),
         ("intent, macro-F1 on unseen sources", ">= 0.80", intent["macro_f1"], intent["macro_f1"] >= 0.80),
         ("intent, ECE", "<= 0.03", calibration["intent_ece"], calibration["intent_ece"] <= 0.03),
         ("P(right), ECE, mean of three tiers", "<= 0.03", calibration["right_ece"], calibration["right_ece"] <= 0.03),

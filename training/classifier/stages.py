@@ -19,8 +19,9 @@ from training.classifier.static_tier import WIDTH, StaticClassifier
 
 # Outcomes with a smaller weight are assumed, not measured (see priors.py).
 MEASURED_WEIGHT = 0.5
-# What MMLU's pairs tell of medium and frontier models holds for these kinds of work.
-QUESTIONS = ("question_answering", "math", "reasoning", "grounded_qa")
+# What MMLU's pairs tell of medium and frontier models holds for these kinds of work. Of proofs and puzzles it does not: its own are
+# multiple choice.
+QUESTIONS = ("question_answering", "grounded_qa")
 _FROZEN = ("encoder.words", "encoder.positions", "encoder.types")
 # First MMLU's pairs alone. Their labels are few and noisy: after some three passes a model only learns them by heart.
 _PAIRS = Recipe(
@@ -129,7 +130,7 @@ def train_static(
     """Distil the encoder into the fast tier; its word table starts as the encoder's, reduced by principal components."""
     torch.manual_seed(seed)
     model = StaticClassifier(workshop.classes, len(FEATURE_NAMES))
-    saved = workshop.checkpoint(name, _PAIRS, AVERAGED, _JOINT, _STATIC)
+    saved = workshop.checkpoint(name, _PAIRS, AVERAGED, _JOINT, QUESTIONS, _STATIC)
     if saved.is_file():
         workshop.report(f"{name}: taking {saved}")
         model.load_state_dict(torch.load(saved, weights_only=True))
