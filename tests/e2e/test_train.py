@@ -58,7 +58,9 @@ def test_the_operators_prompts_are_judged_by_their_outcomes(
 ) -> None:
     before, after = ([judged(model, text, tier) for text in NEW_BILLING] for model in models)
     extraction = [dict(found.intents)["extraction"] for found in after]
-    assert min(extraction) > 0.5
+    assert float(np.median(extraction)) > 0.5
+    earlier = [dict(found.intents)["extraction"] for found in before]
+    assert all(new > old for old, new in zip(earlier, extraction, strict=True))
     small_before, small_after = (float(np.mean([j.right[0] for j in found])) for found in (before, after))
     assert small_after < 0.45
     assert small_after < small_before
