@@ -22,7 +22,6 @@ def write_model_card(directory: Path) -> None:
         revision=manifest.revision,
         seed=made["seed"],
         threads=made["threads"],
-        minutes=made["minutes"],
         prompts=made["prompts"],
         data=str(made["data_sha256"])[:12],
         centroids=CENTROIDS,

@@ -109,7 +109,6 @@ def train(settings: Settings) -> None:
             "prompts": len(data.examples),
             "folds": FOLDS,
             "pretrained": "all-MiniLM-L6-v2",
-            "minutes": round((time.monotonic() - began) / 60, 1),
         },
         metrics=metrics,
     )
