@@ -28,7 +28,7 @@ from training.classifier.stages import MEASURED_WEIGHT
 from training.classifier.support import support_curve
 
 # The fast tier stands in for the encoder where it would so probably name the same intent, and a complexity so near.
-WANTED_AGREEMENT = 0.95
+WANTED_AGREEMENT = 0.9
 NEAR_COMPLEXITY = 0.15
 
 
