@@ -1,5 +1,6 @@
 """One mesh with real models behind it: tiny-chat on Triton, and independent simulators of the OpenAI and Anthropic APIs."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -86,6 +87,10 @@ async def running_real_mesh(folder: Path) -> AsyncIterator[RealMesh]:
         mesh = await stack.enter_async_context(Supervisor(load_config(path), folder / "run", environment=environment))
         assert [r for r in await mesh.wait_ready() if r.condition is not Condition.SERVING or r.detail] == []
         client = await stack.enter_async_context(Client(mesh.router_address))
+        # A service may be ready a moment before the router's connection to it is.
+        async with asyncio.timeout(PATIENCE_S):
+            while any(model.detail for model in await client.list_models()):
+                pass
         yield RealMesh(client, mesh.service("telemetry").spec.address, asked)
 
 
