@@ -56,7 +56,7 @@ bench: setup ## measure the mesh against direct calls and against LiteLLM's prox
 bench-classifier: $(BIN)/.installed ## measure the shipped classifier; its quality needs POINTSMAN_DATA
 	@$(BIN)/python training/evaluate.py
 
-train: .venv-train/.installed ## make the classifier from data, about three quarters of an hour on two cores; needs POINTSMAN_DATA
+train: .venv-train/.installed ## make the classifier from data, on two cores within the hour; needs POINTSMAN_DATA
 	@.venv-train/bin/python -m training.classifier
 
 setup: $(BIN)/.installed .venv-triton/.installed tests/node/node_modules/.installed ## install everything into this folder

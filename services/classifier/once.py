@@ -19,7 +19,7 @@ from google.protobuf import json_format
 from pointsman.llm.v1.prompt_pb2 import Prompt
 from services.classifier.answer import Answer
 from services.classifier.judgement import Judgement, Tier
-from services.classifier.manifest import ModelFilesError
+from services.classifier.manifest import ModelFilesError, read_manifest
 from services.classifier.message import classification
 from services.classifier.model import SHIPPED_MODELS, ClassifierModel, PreparedPrompt
 from services.classifier.onnx_model import InferenceError
@@ -54,10 +54,8 @@ def judge_here(
 
     Raises ModelFilesError, RouteFileError and InferenceError.
     """
-    model = ClassifierModel(directory, threads=1, with_encoder=False)
-    with_encoder = wanted is Tier.ENCODER or (wanted is None and model.manifest.encoder is not None)
-    if with_encoder:
-        model = ClassifierModel(directory, threads=1, with_encoder=True)
+    with_encoder = wanted is Tier.ENCODER or (wanted is None and read_manifest(directory).encoder is not None)
+    model = ClassifierModel(directory, threads=1, with_encoder=with_encoder)
     if routes_file is not None:
         load_routes(routes_file, model)
     ways: dict[Tier, Callable[[PreparedPrompt], Judgement]] = {

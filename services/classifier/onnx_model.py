@@ -14,7 +14,7 @@ from services.classifier.manifest import ModelFilesError
 INPUTS = ("input_ids", "attention_mask", "features")
 OUTPUTS = ("intent_logits", "right_logits")
 EMBEDDING = "embedding"
-# onnxruntime's fused kernel for a residual and its normalisation takes five times as long as the two apart (1.27, AVX-512).
+# onnxruntime's fused kernel for a residual and its normalisation takes five times as long as the two apart (1.32, AVX-512).
 SLOW_FUSIONS = ["SkipLayerNormFusion"]
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from training.classifier.calibration import sigmoid
-from training.classifier.finetune import Predictions, predict
+from training.classifier.finetune import predict
 from training.classifier.routing_curve import routing_curve
 from training.classifier.sources import FOLDS, UNKNOWN, Dataset, Example, fold_of
 from training.classifier.stages import Workshop, encode_examples, train_encoder, train_static
@@ -34,19 +35,18 @@ def cross_validate(data: Dataset, seed: int, workshop: Workshop) -> tuple[Unseen
         held = np.flatnonzero(folds == fold)
         train = [e for e, part in zip(data.examples, folds, strict=True) if part != fold]
         encoder = train_encoder(train, seed, f"fold{fold}-encoder", workshop)
-        # Of the prompts without labels the groups are unknown: none that the fold holds may come in by that way.
         examples = [data.examples[row] for row in held]
         unseen = _ask(encoder, train, examples, seed)
         workshop.report(f"fold {fold}: {_glance(unseen, examples)}")
+        # Without the prompts that have no labels: their groups are unknown, and might be the fold's.
         static = train_static(encoder, train, seed, f"fold{fold}-fast", workshop)
         parts.append((held, _ask(static, train, examples, seed), unseen))
     order = np.argsort(np.concatenate([held for held, _, _ in parts]))
     return _join([fast for _, fast, _ in parts], order), _join([encoder for _, _, encoder in parts], order)
 
 
-def _ask(model: object, train: Sequence[Example], held: Sequence[Example], seed: int) -> Unseen:
-    known: Predictions = predict(model, encode_examples(train[::SAMPLED]))  # type: ignore[arg-type]
-    found: Predictions = predict(model, encode_examples(held))  # type: ignore[arg-type]
+def _ask(model: nn.Module, train: Sequence[Example], held: Sequence[Example], seed: int) -> Unseen:
+    known, found = (predict(model, encode_examples(part)) for part in (train[::SAMPLED], held))
     centroids = fit_centroids(known.embedding, seed)
     return Unseen(found.intent, found.right, nearest(found.embedding, centroids))
 

@@ -25,6 +25,7 @@ from training.classifier.encoder import HIDDEN, RIGHT_TIERS
 from training.classifier.routing_curve import routing_curve
 from training.classifier.sources import UNKNOWN
 from training.classifier.stages import MEASURED_WEIGHT
+from training.classifier.static_tier import WIDTH
 from training.classifier.support import support_curve
 
 # The fast tier stands in for the encoder where it would so probably name the same intent, and a complexity so near.
@@ -234,8 +235,6 @@ def latency_ms(model: OnnxModel, tokens: int, features: int, rounds: int = 200) 
 
 def embedding_widths() -> tuple[int, int]:
     """Width of the fast tier's and of the encoder's embedding."""
-    from training.classifier.static_tier import WIDTH
-
     return 4 * WIDTH, HIDDEN
 
 
