@@ -7,6 +7,7 @@ PointsmanError
 │   ├── ContextTooLong             FAILED_PRECONDITION
 │   ├── ContentRefused             FAILED_PRECONDITION
 │   ├── SwitchNotAllowed           ABORTED
+│   ├── RequestUnknown             NOT_FOUND, feedback for a request that nobody remembers
 │   └── DeadlineExceeded           DEADLINE_EXCEEDED, the request's own time ran out
 ├── OperatorError                  whoever runs the mesh changes its configuration
 │   ├── ProviderCredentials        INTERNAL
@@ -54,6 +55,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "ERROR_REASON_DEADLINE_EXCEEDED"
     PROVIDER_MODEL_UNKNOWN = "ERROR_REASON_PROVIDER_MODEL_UNKNOWN"
     INTERNAL = "ERROR_REASON_INTERNAL"
+    REQUEST_UNKNOWN = "ERROR_REASON_REQUEST_UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,13 @@ class ContentRefused(CallerError):
 
     reason = Reason.CONTENT_REFUSED
     code = "FAILED_PRECONDITION"
+
+
+class RequestUnknown(CallerError):
+    """No request of that id is known, or not any more; feedback for it has nothing to say about."""
+
+    reason = Reason.REQUEST_UNKNOWN
+    code = "NOT_FOUND"
 
 
 class SwitchNotAllowed(CallerError):

@@ -3,7 +3,8 @@
 import time
 
 from pointsman.config.catalogue import Model, Price
-from services.router.decision import Judgement, LiveModel, Needs, Snapshot, decide
+from services.router.candidates import Judgement, LiveModel, Needs, Snapshot
+from services.router.decision import decide
 from services.router.policy import Policy
 
 MODELS = 50
@@ -13,7 +14,7 @@ ROUNDS = 3_000
 def measure() -> tuple[float, float]:
     """p50 and p99 in microseconds of the thread's processor time, which other processes do not add to."""
     snapshot = Snapshot(tuple(_live(index) for index in range(MODELS)), "bench")
-    policy = Policy("bench", 20_000.0, 200.0, 0.0, 0.5, frozenset(), None)
+    policy = Policy("bench", success_value_micros=20_000.0, second_value_micros=200.0)
     judgement = Judgement("code", 0.4, 200, 300, "")
     needs = Needs(frozenset(), "", None, None)
     times_ns = []

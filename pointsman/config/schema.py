@@ -8,24 +8,29 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-Address = Annotated[str, StringConstraints(pattern=r"^(unix:/.+|[^/:\s]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$")]
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
-VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
-Share = Annotated[float, Field(ge=0, le=1)]
-TokensPerSecond = Annotated[float, Field(ge=0.001, le=1_000_000)]
-# Far above any model's, well within what the contracts can carry.
-TokenLimit = Annotated[int, Field(ge=1, le=1_000_000_000)]
-
-
-class Section(BaseModel):
-    """Every part of the file: unknown fields are errors, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from pointsman.config.fields import (
+    Ability,
+    Address,
+    HttpUrl,
+    Name,
+    Seconds,
+    Section,
+    Share,
+    TokenLimit,
+    TokensPerSecond,
+    VariableName,
+    Word,
+)
+from pointsman.config.routing_schema import (
+    ExperimentSection,
+    PolicySection,
+    PriceSection,
+    PricesSection,
+    RuleSection,
+    shipped_policies,
+)
 
 
 class RouterSection(Section):
@@ -37,6 +42,13 @@ class RouterSection(Section):
     classifier_timeout_ms: Annotated[int, Field(ge=1, le=10_000)] = 25
     # A classification below this confidence is done without.
     classifier_confidence_bar: Share = 0.2
+    # How often to look whether this file has changed; 0 never looks, SIGHUP always does.
+    reload_interval_s: Annotated[float, Field(ge=0, le=3_600)] = 2.0
+    # Before a changed file is taken, so many of the last decisions are taken again with it and the difference is logged.
+    replay_decisions: Annotated[int, Field(ge=0, le=100_000)] = 1_000
+    # How long a provider's prompt cache is thought to last after a session's request, and how many sessions are remembered.
+    session_s: Seconds = 300.0
+    sessions_kept: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
 
 
 class ClassifierTierChoice(StrEnum):
@@ -74,6 +86,12 @@ class TelemetrySection(Section):
     address: Address | None = None
     window_s: Annotated[float, Field(ge=5, le=3_600)] = 60.0
     tick_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    # SQLite file of decisions and of what feedback taught; in the run folder where unset.
+    database: Path | None = None
+    # So many of the newest decisions are kept, for replay and for feedback.
+    decisions_kept: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
+    # What feedback taught counts half after so many days.
+    feedback_half_life_days: Annotated[float, Field(gt=0, le=3_650)] = 14.0
 
 
 class LimitsSection(Section):
@@ -177,16 +195,6 @@ class CapabilityName(StrEnum):
     SEED = "seed"
 
 
-class PriceSection(Section):
-    """US dollars per million tokens."""
-
-    input: Dollars
-    output: Dollars
-    # The input price where unset.
-    cache_read: Dollars | None = None
-    cache_write: Dollars | None = None
-
-
 class ModelSection(Section):
     """One model at one provider."""
 
@@ -200,48 +208,24 @@ class ModelSection(Section):
     price: PriceSection | None = None
     # Look up price and context of another name, as `provider/model` of genai-prices.
     priced_as: Annotated[str, StringConstraints(pattern=r"^[^/]+/.+$")] | None = None
-    # How much of the gap between a small open model (0) and a frontier model (1) it closes.
-    quality: Share
+    # Where it stands between a small open model (0) and a frontier model (1), see docs/policies.md. Shipped for well-known models
+    # (`priced_as` is looked up too); required where nothing is shipped.
+    quality: Ability | None = None
     # The same for single intents.
-    quality_by_intent: dict[str, Share] = Field(default_factory=dict)
+    quality_by_intent: dict[str, Ability] = Field(default_factory=dict)
+    # How far `quality` may be off (standard deviation), until feedback tells.
+    quality_deviation: Annotated[float, Field(ge=0.01, le=1)] | None = None
+    # Output tokens for each one that the classifier expects: above 1 for a verbose model or one that thinks aloud.
+    output_ratio: Annotated[float, Field(ge=0.05, le=50)] = 1.0
+    # Where it runs, in words that policies ask for, such as eu.
+    residency: frozenset[Word] = frozenset()
+    # Whether prompts stay in the operator's hands; unset, true for kind triton alone.
+    self_hosted: bool | None = None
     # What to expect of it until there are live figures.
     first_token_s: Seconds = 1.0
     tokens_per_second: TokensPerSecond = 50.0
     # Jinja2 text or a file of it; only for Triton, where the adapter applies it.
     chat_template: str | None = None
-
-
-class PolicySection(Section):
-    """What a request is worth, in money; see docs/policies.md.
-
-    score = P(right answer) x success_value - expected cost - expected seconds x second_value
-    """
-
-    description: str = ""
-    # US dollars that one right answer is worth.
-    success_value: Dollars = 0.01
-    # US dollars that one second less is worth.
-    second_value: Dollars = 0.0
-    # Candidates below this probability of a right answer come after all others.
-    min_quality: Share = 0.0
-    # Used where the classifier is silent, late or unsure.
-    default_complexity: Share = 0.5
-    # `provider/model` patterns, `*` stands for anything; an empty allow list allows all.
-    allow: list[str] = Field(default_factory=list)
-    deny: list[str] = Field(default_factory=list)
-    max_cost: Dollars | None = None
-
-
-def shipped_policies() -> dict[str, PolicySection]:
-    """The policies that every mesh has; the file may change each and add others."""
-    return {
-        "balanced": PolicySection(description="worth its price", success_value=0.02, second_value=0.0002),
-        "quality_first": PolicySection(
-            description="the best answer", success_value=1.0, second_value=0.0, default_complexity=0.8
-        ),
-        "economy": PolicySection(description="the cheapest that will do", success_value=0.001, default_complexity=0.4),
-        "latency_first": PolicySection(description="the fastest that will do", success_value=0.01, second_value=0.005),
-    }
 
 
 class MeshConfig(Section):
@@ -255,6 +239,9 @@ class MeshConfig(Section):
     providers: Annotated[dict[Name, AnyProvider], Field(min_length=1)]
     models: Annotated[list[ModelSection], Field(min_length=1)]
     policies: dict[Name, PolicySection] = Field(default_factory=dict)
+    rules: list[RuleSection] = Field(default_factory=list)
+    experiments: list[ExperimentSection] = Field(default_factory=list)
+    prices: PricesSection = PricesSection()
 
     @model_validator(mode="after")
     def _cross_check(self) -> Self:

@@ -10,12 +10,17 @@ from pointsman.config.load import load_config
 from pointsman.router.v1.router_service_pb2 import DESCRIPTOR
 from pointsman.router.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
 from services.router.classify import Classify
-from services.router.config import RouterConfig, read_config
+from services.router.config import InForce, RouterConfig, read_config
+from services.router.feedback import Feedback
 from services.router.fleet import Fleet
-from services.router.generate import Generator
+from services.router.generate import Generator, Memory
+from services.router.recent import Recent
+from services.router.repeats import Repeats
 from services.router.report import Reporter
 from services.router.route import Router
 from services.router.servicer import RouterServicer
+from services.router.sessions import Sessions
+from services.router.shadow import Shadows
 from services.runtime.channel import open_channel
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.health import Health
@@ -50,17 +55,19 @@ async def compose(config: RouterConfig, clock: Clock) -> AsyncIterator[Server]:
         telemetry = await stack.enter_async_context(_channel(config.telemetry_address))
         providers = {name: await stack.enter_async_context(_channel(to)) for name, to in config.providers.items()}
         fleet = Fleet(config.models, config.revision, providers, telemetry, health, clock)
-        classify = Classify(
-            classifier, health, timeout_s=config.classifier_timeout_s, confidence_bar=config.classifier_confidence_bar
-        )
-        router = Router(config, classify, fleet)
+        in_force, section = InForce(config), config.section
+        memory = Memory(Sessions(section.sessions_kept, section.session_s), Repeats(), Recent(section.replay_decisions))
+        router = Router(in_force, Classify(classifier, health), fleet, memory.sessions, clock)
         reporter = Reporter(telemetry, health)
-        generator = Generator(config, router, fleet, reporter, clock)
+        shadows = Shadows(in_force, fleet, clock)
+        generator = Generator(in_force, router, fleet, reporter, shadows, memory, clock)
+        feedback = Feedback(telemetry, reporter, fleet)
         limit = SizeLimit("prompt", config.limits.max_prompt_bytes + BESIDE_THE_PROMPT_BYTES)
         server = Server(config.address, health, [SERVICE], request_limit=limit)
-        add_RouterServiceServicer_to_server(RouterServicer(config, router, fleet, generator), server.grpc)
+        servicer = RouterServicer(in_force, router, fleet, generator, feedback)
+        add_RouterServiceServicer_to_server(servicer, server.grpc)
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(fleet.run()), tasks.create_task(reporter.run())]
+            background = [tasks.create_task(part.run()) for part in (fleet, reporter, shadows)]
             try:
                 yield server
             finally:

@@ -9,8 +9,8 @@ from grpc import aio
 from pointsman.classifier.v1 import classifier_service_pb2 as pb
 from pointsman.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceStub
 from pointsman.llm.v1.prompt_pb2 import Prompt
-from services.router.decision import Judgement
-from services.router.policy import Policy
+from pointsman.response import Chances
+from services.router.candidates import Judgement
 from services.runtime import tracing
 from services.runtime.channel import undecodable
 from services.runtime.health import Health
@@ -40,53 +40,60 @@ class Classified:
 class Classify:
     """The classifier as the router sees it."""
 
-    def __init__(self, channel: aio.Channel, health: Health, *, timeout_s: float, confidence_bar: float) -> None:
+    def __init__(self, channel: aio.Channel, health: Health) -> None:
         self._stub: ClassifierServiceAsyncStub = ClassifierServiceStub(channel)
         self._health = health
-        self._timeout_s = timeout_s
-        self._confidence_bar = confidence_bar
         self._failures = 0
 
-    async def __call__(self, prompt: Prompt, policy: Policy, remaining_s: float) -> Classified:
-        """Judges `prompt`; where the classifier is silent, late or unsure, `policy` says how complex to think it."""
+    async def __call__(self, prompt: Prompt, *, timeout_s: float, confidence_bar: float) -> Classified:
+        """Judges `prompt`; where the classifier is silent, late or unsure the judgement's `fallback` says so."""
         try:
             response = await self._stub.Classify(
                 pb.ClassifyRequest(prompt=prompt),
-                timeout=min(self._timeout_s, remaining_s),
+                timeout=timeout_s,
                 metadata=tracing.outgoing(),
             )
         except aio.AioRpcError as error:
             reason = f"classifier {error.code().name.lower().replace('_', ' ')}"
-            return await self._without(prompt, policy, reason, error.details() or reason)
+            return await self._without(prompt, reason, error.details() or reason)
         if undecodable(response):
-            return await self._without(prompt, policy, "classifier not understood", "its answer is no ClassifyResponse")
+            return await self._without(prompt, "classifier not understood", "its answer is no ClassifyResponse")
         self._failures = 0
         await self._health.report(COMPONENT, True)
         found = response.classification
         fallback = ""
         # So written that a number that is none counts as unsure.
-        if not (found.confidence >= self._confidence_bar and 0 <= found.complexity <= 1):
+        if not (found.confidence >= confidence_bar and 0 <= found.complexity <= 1):
             fallback = f"classifier unsure, confidence {found.confidence:.2f}"
         judgement = Judgement(
             intent=found.intents[0].intent if found.intents else "",
-            complexity=policy.default_complexity if fallback else found.complexity,
+            complexity=0.0 if fallback else found.complexity,
             input_tokens=found.estimated_input_tokens or _count_input(prompt),
             output_tokens=found.estimated_output_tokens or DEFAULT_OUTPUT_TOKENS,
             fallback=fallback,
+            chances=None if fallback else _chances(found),
+            confidence=found.confidence,
+            language=found.language_code,
+            routes=frozenset(match.route for match in found.routes if match.matched),
         )
         return Classified(judgement, found)
 
-    async def _without(self, prompt: Prompt, policy: Policy, reason: str, detail: str) -> Classified:
+    async def _without(self, prompt: Prompt, reason: str, detail: str) -> Classified:
         self._failures += 1
         if self._failures >= FAILURES_TO_REPORT:
             await self._health.report(COMPONENT, False, detail)
-        return Classified(_default(prompt, policy, reason), None)
+        return Classified(_default(prompt, reason), None)
 
 
-def _default(prompt: Prompt, policy: Policy, reason: str) -> Judgement:
+def _chances(found: pb.Classification) -> Chances | None:
+    """None where a classifier tells none, or tells what are no probabilities."""
+    right = found.right
+    chances = Chances(right.small, right.medium, right.frontier)
+    return chances if found.HasField("right") and all(0 <= chance <= 1 for chance in chances) else None
+
+
+def _default(prompt: Prompt, reason: str) -> Judgement:
     return Judgement(
-        intent="",
-        complexity=policy.default_complexity,
         input_tokens=_count_input(prompt),
         output_tokens=DEFAULT_OUTPUT_TOKENS,
         fallback=reason,

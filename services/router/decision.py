@@ -1,166 +1,150 @@
 """Which models may answer a request, and in which order to try them. Pure: the same inputs give the same decision.
 
-models ──filters──> eligible ──score──> ranked
+models ──filters──> eligible ──rule, quality bar, score──> ranked ──experiment, exploration──> ranked
           └──> ruled out, each with its verdict
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import NamedTuple
+import math
+from collections.abc import Mapping
 
 from pointsman.config.catalogue import Model
-from pointsman.config.schema import CapabilityName
-from services.router.policy import Policy, probability_right, reliability, score
+from pointsman.response import MEDIUM, Response
+from services.router.candidates import NO_SESSION, Candidate, Decision, Draws, Judgement, Last, Needs, Snapshot, Verdict
+from services.router.drawing import drawn
+from services.router.policy import Policy
+from services.router.prepared import prepare
+from services.router.ranking import Found, rank, why
+from services.router.rules import Rule
+
+_ELIGIBLE = Verdict.ELIGIBLE
+_new = tuple.__new__
+_AS_EVER = Draws()
 
 
-class Verdict(Enum):
-    """What became of a candidate; the names of pointsman.router.v1.Candidate.Verdict."""
-
-    ELIGIBLE = "ELIGIBLE"
-    LACKS_CAPABILITY = "LACKS_CAPABILITY"
-    CONTEXT_TOO_SMALL = "CONTEXT_TOO_SMALL"
-    OVER_BUDGET = "OVER_BUDGET"
-    EXCLUDED_BY_POLICY = "EXCLUDED_BY_POLICY"
-    UNAVAILABLE = "UNAVAILABLE"
-    NOT_PINNED = "NOT_PINNED"
-
-
-@dataclass(frozen=True, slots=True)
-class LiveModel:
-    """A model and what is known of it now; `unavailable` says why it cannot serve, empty where it can."""
-
-    model: Model
-    unavailable: str
-    first_token_s: float
-    tokens_per_second: float
-    attempts: int
-    failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All models at one moment; swapped whole, never changed."""
-
-    models: tuple[LiveModel, ...]
-    config_revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The classifier's view in the decision's terms; `fallback` says why the policy's default complexity stands in for it."""
-
-    intent: str
-    complexity: float
-    input_tokens: int
-    output_tokens: int
-    fallback: str
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What the request demands: `pinned` is `provider/model` or empty, `wanted_output_tokens` None where the caller sets no limit."""
-
-    capabilities: frozenset[CapabilityName]
-    pinned: str
-    max_cost_micros: int | None
-    wanted_output_tokens: int | None
-
-
-class Candidate(NamedTuple):
-    """One model with its verdict and the numbers behind it; times in seconds, `score` in micros.
-
-    A tuple, as every request makes one for each model: a frozen dataclass takes four times as long to make.
-    """
-
-    model: Model
-    verdict: Verdict
-    detail: str
-    score: float = 0.0
-    expected_quality: float = 0.0
-    expected_cost_micros: int = 0
-    expected_first_token_s: float = 0.0
-    expected_tokens_per_second: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """`ranked` in the order to try, `ruled_out` in the order of the configuration, `reason` one line for a person."""
-
-    ranked: tuple[Candidate, ...]
-    ruled_out: tuple[Candidate, ...]
-    reason: str
-
-
-def decide(snapshot: Snapshot, policy: Policy, judgement: Judgement, needs: Needs) -> Decision:
+def decide(
+    snapshot: Snapshot,
+    policy: Policy,
+    judgement: Judgement,
+    needs: Needs,
+    *,
+    rule: Rule | None = None,
+    draws: Draws = _AS_EVER,
+    last: Last = NO_SESSION,
+) -> Decision:
     """Filters and ranks every model of the snapshot; of equal scores the cheaper model comes first, then by reference."""
-    judged = [_judge(live, policy, judgement, needs) for live in snapshot.models]
-    eligible = Verdict.ELIGIBLE
-    ranked = [candidate for candidate in judged if candidate.verdict is eligible]
-    ruled_out = [candidate for candidate in judged if candidate.verdict is not eligible]
-    min_quality = policy.min_quality
-    ranked.sort(key=lambda c: (c.expected_quality < min_quality, -c.score, _list_price(c.model), c.model.reference))
-    return Decision(tuple(ranked), tuple(ruled_out), _reason(ranked, policy, judgement, needs))
+    prepared = prepare(snapshot, policy)
+    complexity, (at_medium, below, above) = judgement.seen_by(policy)
+    ruled_out: list[Candidate] = []
+    pinned = needs.pinned
+    if pinned:
+        ruled_out += [
+            Candidate(c.model, Verdict.NOT_PINNED, f"the request pins {pinned}") if c.model.reference != pinned else c
+            for c in prepared.ruled_out
+        ]
+    else:
+        ruled_out += prepared.ruled_out
+    preferred = rule.preferred if rule is not None else None
+    only = preferred if rule is not None and rule.strict else None
+    at_home = policy.keeps_at_home(needs.data_class)
+    intent, input_tokens = judgement.intent, judgement.input_tokens
+    expected_tokens, wanted_tokens = judgement.output_tokens, needs.wanted_output_tokens
+    capabilities, max_cost = needs.capabilities, _least(needs.max_cost_micros, policy.max_cost_micros)
+    max_first_token_s = _least(needs.max_first_token_s, policy.max_first_token_s)
+    min_rate = max(needs.min_tokens_per_second or 0.0, policy.min_tokens_per_second or 0.0)
+    exp = math.exp
+    success_value, stay_bonus = policy.success_value_micros, policy.stay_bonus_micros
+    found: list[Found] = []
+    for (
+        live, reference, able, context_tokens, max_output_tokens, input_rate, output_rate, cached_rate, at_once, a_token,
+        reliable, abilities, any_ability, list_price,
+    ) in prepared.rows:  # fmt: skip
+        if pinned and reference != pinned:
+            ruled_out.append(Candidate(live.model, Verdict.NOT_PINNED, f"the request pins {pinned}"))
+            continue
+        if only is not None and reference not in only:
+            told = f"rule {rule.name!r} wants others"  # type: ignore[union-attr]
+            ruled_out.append(Candidate(live.model, Verdict.EXCLUDED_BY_RULE, told))
+            continue
+        if at_home and not live.model.self_hosted:
+            told = f"policy {policy.name} keeps {needs.data_class or 'all'} prompts on self-hosted models"
+            ruled_out.append(Candidate(live.model, Verdict.NOT_SELF_HOSTED, told))
+            continue
+        if capabilities and not capabilities <= able:
+            told = f"lacks {', '.join(sorted(capabilities - able))}"
+            ruled_out.append(Candidate(live.model, Verdict.LACKS_CAPABILITY, told))
+            continue
+        ability = abilities.get(intent, any_ability)
+        mean, deviation, output_ratio = ability
+        tokens = expected_tokens if output_ratio == 1.0 else int(expected_tokens * output_ratio) + 1
+        if tokens > max_output_tokens:
+            tokens = max_output_tokens
+        if wanted_tokens is not None and tokens > wanted_tokens:
+            tokens = wanted_tokens
+        if input_tokens + tokens > context_tokens:
+            told = f"about {input_tokens} + {tokens} tokens do not fit its window of {context_tokens}"
+            ruled_out.append(Candidate(live.model, Verdict.CONTEXT_TOO_SMALL, told))
+            continue
+        if live.unavailable:
+            ruled_out.append(Candidate(live.model, Verdict.UNAVAILABLE, live.unavailable))
+            continue
+        if max_first_token_s is not None and live.first_token_s > max_first_token_s:
+            told = f"first token after {live.first_token_s:.3g} s, the limit is {max_first_token_s:.3g} s"
+            ruled_out.append(Candidate(live.model, Verdict.TOO_SLOW, told))
+            continue
+        if live.tokens_per_second < min_rate:
+            told = f"{live.tokens_per_second:.3g} tokens/s, wanted are {min_rate:.3g}"
+            ruled_out.append(Candidate(live.model, Verdict.TOO_SLOW, told))
+            continue
+        cached = 0
+        bonus = 0.0
+        cost = input_tokens * input_rate + tokens * output_rate
+        if reference == last.reference:
+            cached = min(last.tokens, input_tokens)
+            cost -= cached * (input_rate - cached_rate)
+            bonus = stay_bonus
+        if max_cost is not None and cost > max_cost:
+            ruled_out.append(_too_dear(live.model, cost, needs, policy))
+            continue
+        # `Response.logit`, written out: a call for each model would take as long as all the rest.
+        bounded = mean if -1.0 <= mean <= 2.0 else -1.0 if mean < -1.0 else 2.0
+        logit = at_medium + (bounded - MEDIUM) * (below if bounded < MEDIUM else above)
+        quality = reliable / (1.0 + exp(-logit))
+        value = quality * success_value
+        time_cost = at_once + tokens * a_token
+        # By position, and past the named tuple's own constructor: either would double the time this takes. The order is the class'.
+        candidate = _new(
+            Candidate,
+            (
+                live.model, _ELIGIBLE, "", value - cost - time_cost + bonus, quality, cost, live.first_token_s,
+                live.tokens_per_second, mean, deviation, reliable, tokens, cached, value, time_cost, bonus, 0.0,
+            ),
+        )  # fmt: skip
+        found.append((candidate, list_price, reference))
+    ranked = rank(found, policy, preferred)
+    if not ranked:
+        return Decision((), tuple(ruled_out), "no model is eligible", complexity)
+    if pinned:
+        ranked[0] = ranked[0]._replace(propensity=1.0)
+        return Decision(tuple(ranked), tuple(ruled_out), f"pinned to {pinned}", complexity, 1.0)
+    reason = why(ranked, policy, judgement, complexity, rule)
+    if policy.explore == 0.0 and not draws.arms:
+        ranked[0] = ranked[0]._replace(propensity=1.0)
+        return Decision(tuple(ranked), tuple(ruled_out), reason, complexity, 1.0)
+    return drawn(ranked, ruled_out, policy, draws, reason, complexity, Response(at_medium, below, above), preferred)
 
 
-def _list_price(model: Model) -> int:
-    """Tells apart models whose expected costs round to the same micros."""
-    return model.price.input_micros_per_mtok + model.price.output_micros_per_mtok
+def _least(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
-def _judge(live: LiveModel, policy: Policy, judgement: Judgement, needs: Needs) -> Candidate:
-    model = live.model
-    if needs.pinned and model.reference != needs.pinned:
-        return Candidate(model, Verdict.NOT_PINNED, f"the request pins {needs.pinned}")
-    if model.reference in policy.excluded:
-        return Candidate(model, Verdict.EXCLUDED_BY_POLICY, f"policy {policy.name} does not admit it")
-    if not needs.capabilities <= model.capabilities:
-        missing = needs.capabilities - model.capabilities
-        return Candidate(model, Verdict.LACKS_CAPABILITY, f"lacks {', '.join(sorted(missing))}")
-    output_tokens = judgement.output_tokens
-    if output_tokens > model.max_output_tokens:
-        output_tokens = model.max_output_tokens
-    if needs.wanted_output_tokens is not None and output_tokens > needs.wanted_output_tokens:
-        output_tokens = needs.wanted_output_tokens
-    if judgement.input_tokens + output_tokens > model.context_tokens:
-        needed = f"about {judgement.input_tokens} + {output_tokens} tokens"
-        return Candidate(model, Verdict.CONTEXT_TOO_SMALL, f"{needed} do not fit its window of {model.context_tokens}")
-    if live.unavailable:
-        return Candidate(model, Verdict.UNAVAILABLE, live.unavailable)
-    cost = model.price.cost_micros(judgement.input_tokens, output_tokens)
-    over = ""
+def _too_dear(model: Model, cost: float, needs: Needs, policy: Policy) -> Candidate:
     if needs.max_cost_micros is not None and cost > needs.max_cost_micros:
         over = f"the request's ${needs.max_cost_micros / 1e6:.6f}"
-    elif policy.max_cost_micros is not None and cost > policy.max_cost_micros:
-        over = f"the policy's ${policy.max_cost_micros / 1e6:.6f}"
-    if over:
-        detail = f"about ${cost / 1e6:.6f}, over {over}"
-        return Candidate(model, Verdict.OVER_BUDGET, detail, expected_cost_micros=cost)
-    quality = model.quality_by_intent.get(judgement.intent, model.quality)
-    right = probability_right(quality, judgement.complexity, reliability(live.attempts, live.failures))
-    seconds = live.first_token_s + output_tokens / live.tokens_per_second
-    worth = score(policy, right, cost, seconds)
-    detail = "" if right >= policy.min_quality else f"below the policy's quality bar of {policy.min_quality:.2f}"
-    # By position, as names would double the time this takes; the order is the class'.
-    return Candidate(model, Verdict.ELIGIBLE, detail, worth, right, cost, live.first_token_s, live.tokens_per_second)
-
-
-def _reason(ranked: Sequence[Candidate], policy: Policy, judgement: Judgement, needs: Needs) -> str:
-    if not ranked:
-        return "no model is eligible"
-    first = ranked[0]
-    if needs.pinned:
-        return f"pinned to {needs.pinned}"
-    kind = f"{judgement.intent or 'unknown intent'}, complexity {judgement.complexity:.2f}"
-    if judgement.fallback:
-        kind = f"complexity {judgement.complexity:.2f} by default ({judgement.fallback})"
-    expectation = f"expected right {first.expected_quality:.0%} for ${first.expected_cost_micros / 1e6:.6f}"
-    if len(ranked) == 1:
-        return f"{kind}: the only eligible model; {expectation}"
-    if ranked[1].expected_quality < policy.min_quality <= first.expected_quality:
-        return f"{kind}: the only one above {policy.name}'s quality bar; {expectation}"
-    margin = (first.score - ranked[1].score) / 1e6
-    return f"{kind}: {policy.name} prefers it to {ranked[1].model.reference} by ${margin:.6f}; {expectation}"
+    else:
+        over = f"the policy's ${(policy.max_cost_micros or 0) / 1e6:.6f}"
+    return Candidate(model, Verdict.OVER_BUDGET, f"about ${cost / 1e6:.6f}, over {over}", cost=cost)
 
 
 def unmet(decision: Decision) -> Mapping[str, str]:

@@ -1,7 +1,9 @@
 """What is known of every model now: health from its provider, figures from telemetry, or what this router saw itself.
 
 provider.WatchModelHealth ──┐
-telemetry.WatchStats ───────┼──> snapshot, swapped whole off the request's path
+telemetry.WatchStats ───────┤
+telemetry.WatchAbilities ───┼──> snapshot, swapped whole off the request's path
+prices ─────────────────────┤
 own attempts ───────────────┘
 """
 
@@ -9,19 +11,22 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
 from pointsman import errors
-from pointsman.config.catalogue import Model
+from pointsman.config.catalogue import Model, Price
 from pointsman.provider.v1 import provider_service_pb2 as provider_pb
 from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceStub
 from pointsman.telemetry.v1 import telemetry_service_pb2 as telemetry_pb
 from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
-from services.router.decision import LiveModel, Snapshot
+from services.router.candidates import LiveModel, Snapshot
+from services.router.learned import Learned
 from services.router.observed import Observed
+from services.router.policy import reliability
 from services.runtime.channel import undecodable
 from services.runtime.clock import Clock
 from services.runtime.health import Health
@@ -71,22 +76,44 @@ class Fleet:
         health: Health,
         clock: Clock,
     ) -> None:
-        self._models = models
-        self._revision = revision
         self._stubs: dict[str, ProviderServiceAsyncStub] = {
             name: ProviderServiceStub(channel) for name, channel in providers.items()
         }
         self._telemetry: TelemetryServiceAsyncStub = TelemetryServiceStub(telemetry)
+        self._learned = Learned(telemetry, health)
         self._health = health
         self._clock = clock
-        self._unavailable = {model.reference: "its provider was not reached yet" for model in models}
-        self._observed = {model.reference: Observed() for model in models}
+        self._unavailable: dict[str, str] = {}
+        self._observed: dict[str, Observed] = {}
+        self._prices: Mapping[str, Price] = {}
         self._stats: dict[str, telemetry_pb.ModelStats] = {}
         self._stats_at_s = float("-inf")
         # Own failures that telemetry's tick may not hold yet: since the last tick, and since the one before.
         self._failed_lately: Counter[str] = Counter()
         self._failed_before: Counter[str] = Counter()
+        self.replace(models, revision, "its provider was not reached yet")
+
+    def replace(
+        self, models: tuple[Model, ...], revision: str, unknown: str = "its provider has not said that it has it"
+    ) -> None:
+        """Takes the models of another configuration; `unknown` is why those cannot serve of which no provider spoke yet."""
+        self._models = models
+        self._revision = revision
+        self.references = frozenset(model.reference for model in models)
+        for reference in self.references:
+            self._unavailable.setdefault(reference, unknown)
+            self._observed.setdefault(reference, Observed())
         self.snapshot = self._build()
+
+    def set_prices(self, prices: Mapping[str, Price]) -> None:
+        """Takes the prices in force, by `provider/model`; a model that is not named keeps its configured one."""
+        self._prices = prices
+        self.snapshot = self._build()
+
+    def prior(self, reference: str, intent: str) -> float:
+        """A model's ability for an intent by the configuration; 0 for a model that it does not have."""
+        model = next((m for m in self._models if m.reference == reference), None)
+        return 0.0 if model is None else model.quality_by_intent.get(intent, model.quality)
 
     def provider(self, name: str) -> "ProviderServiceAsyncStub":
         """The stub of one provider's process."""
@@ -110,6 +137,7 @@ class Fleet:
             for name in self._stubs:
                 tasks.create_task(self._watch_provider(name))
             tasks.create_task(self._watch_telemetry())
+            tasks.create_task(self._learned.run(self._rebuild))
             tasks.create_task(self._refresh())
 
     async def _watch_provider(self, name: str) -> None:
@@ -180,6 +208,9 @@ class Fleet:
             if model.provider == provider:
                 self._unavailable[model.reference] = reason
 
+    def _rebuild(self) -> None:
+        self.snapshot = self._build()
+
     async def _refresh(self) -> None:
         """Own observations and stale figures change with time alone."""
         while True:
@@ -220,6 +251,12 @@ class Fleet:
             lately = self._failed_lately[model.reference] + self._failed_before[model.reference]
             attempts = stats.attempts - stats.cancelled - unsuited + lately
             failures = stats.failures - unsuited + lately
+        price = self._prices.get(model.reference)
         return LiveModel(
-            model, self._unavailable[model.reference], first_token_s, tokens_per_second, attempts, failures
+            model if price is None else replace(model, price=price),
+            self._unavailable[model.reference],
+            first_token_s,
+            tokens_per_second,
+            reliability(attempts, failures),
+            self._learned.abilities(model),
         )

@@ -7,6 +7,7 @@ route ──> decided ──> attempt ──events──> client
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import assert_never
 
 from opentelemetry import trace
@@ -14,20 +15,24 @@ from opentelemetry import trace
 from pointsman import errors
 from pointsman import telemetry_names as names
 from pointsman.config.catalogue import Model
-from pointsman.llm.v1.generation_pb2 import GenerationFinished, SamplingOptions
+from pointsman.llm.v1.generation_pb2 import GenerationFinished, Usage
 from pointsman.provider.v1.provider_service_pb2 import GenerateRequest as ProviderRequest
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.router import failover
 from services.router.attempt import Attempt
 from services.router.attempt_span import describe_attempt
 from services.router.budget import Budget, tells_of_the_model
-from services.router.config import RouterConfig
-from services.router.decision import Candidate
+from services.router.candidates import Candidate
+from services.router.config import InForce
 from services.router.fleet import Fleet
 from services.router.journal import Journal
 from services.router.messages import to_duration, to_ref
+from services.router.recent import Recent
+from services.router.repeats import Repeats
 from services.router.report import Reporter
 from services.router.route import Routed, Router, no_candidate
+from services.router.sessions import Sessions
+from services.router.shadow import Shadows, within
 from services.runtime import tracing
 from services.runtime.clock import Clock
 
@@ -37,14 +42,34 @@ RETRY_AFTER_S = 0.5
 UNREAD_S = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a router remembers of requests past: who answered a session, what was asked again, what was decided."""
+
+    sessions: Sessions
+    repeats: Repeats
+    recent: Recent
+
+
 class Generator:
     """Answers requests, `max_in_flight` at a time."""
 
-    def __init__(self, config: RouterConfig, router: Router, fleet: Fleet, reporter: Reporter, clock: Clock) -> None:
-        self._config = config
+    def __init__(
+        self,
+        in_force: InForce,
+        router: Router,
+        fleet: Fleet,
+        reporter: Reporter,
+        shadows: Shadows,
+        memory: "Memory",
+        clock: Clock,
+    ) -> None:
+        self._in_force = in_force
         self._router = router
         self._fleet = fleet
         self._reporter = reporter
+        self._shadows = shadows
+        self._memory = memory
         self._clock = clock
         self.in_flight = 0
 
@@ -55,7 +80,7 @@ class Generator:
 
         `remaining_s` is the time that the client gives, None where it sets no deadline.
         """
-        limits = self._config.limits
+        limits = self._in_force.config.limits
         if self.in_flight >= limits.max_in_flight:
             raise errors.Overloaded(
                 f"{limits.max_in_flight} requests are in flight, the limit", retry_after_s=RETRY_AFTER_S
@@ -87,9 +112,11 @@ class _Generation:
         began_s: float,
         send: Send,
     ) -> None:
-        self._config = generator._config
+        self._limits = generator._in_force.config.limits
         self._fleet = generator._fleet
         self._reporter = generator._reporter
+        self._shadows = generator._shadows
+        self._memory = generator._memory
         self._clock = generator._clock
         self._routed = routed
         self._request = request
@@ -98,11 +125,24 @@ class _Generation:
         self._sequence = 0
         self._delivered = False
         self._first_token_s = 0.0
-        self._journal = Journal(routed, self._clock, began_s)
+        self._snapshot = self._reporter.recorded(routed.snapshot)
+        self._journal = Journal(
+            routed, self._clock, began_s, snapshot_id=self._snapshot.id, retry_of=self._retry_of(request)
+        )
+
+    def _retry_of(self, request: pb.GenerateRequest | pb.CompleteRequest) -> str:
+        constraints = request.constraints
+        return self._memory.repeats.earlier(
+            f"{constraints.tenant}\0{constraints.session_key}",
+            request.prompt.SerializeToString(),
+            self._routed.request_id,
+            self._clock.monotonic(),
+        )
 
     async def run(self, span: trace.Span, own_s: float | None) -> None:
         """Answers, within `own_s` seconds where they are given, and reports what became of it."""
         outcome: errors.PointsmanError | None = None
+        copies = self._shadows.start(self._routed, self._request, self._journal) if self._routed.choice.shadows else []
         try:
             async with asyncio.timeout(own_s):
                 await self._answer(span)
@@ -117,7 +157,8 @@ class _Generation:
         finally:
             record = self._journal.close(outcome)
             span.set_attributes({names.ATTEMPTS: len(record.attempts), names.COST_MICROS: record.cost_micros})
-            self._reporter.put(record)
+            self._memory.recent.add(record, self._snapshot)
+            self._shadows.after(copies, lambda: self._reporter.put(record, self._snapshot))
 
     async def _answer(self, span: trace.Span) -> None:
         """Goes from attempt to attempt until one ends whole or none is left."""
@@ -149,7 +190,7 @@ class _Generation:
 
     async def _attempt(self, candidate: Candidate, *, others: bool) -> errors.PointsmanError | None:
         """Calls one model and forwards what it says; returns the error of an attempt that failed."""
-        limits, model = self._config.limits, candidate.model
+        limits, model = self._limits, candidate.model
         now_s = self._clock.monotonic()
         first_token_s = self._budget.first_token_limit_s(now_s, limits.first_token_timeout_s, others=others)
         self._budget = self._budget.spend_attempt()
@@ -167,7 +208,7 @@ class _Generation:
                     request_id=self._routed.request_id,
                     model=model.name,
                     prompt=self._request.prompt,
-                    sampling=_within(self._request.sampling, model),
+                    sampling=within(self._request.sampling, model),
                 ),
                 timeout_s=self._budget.remaining_s(now_s),
                 first_token_s=first_token_s,
@@ -182,6 +223,7 @@ class _Generation:
                 ended = True
                 self._journal.succeeded(model, attempt, finished.usage)
                 self._observe(model, attempt, finished.usage.output_tokens, failed=False)
+                self._remember(model, finished.usage)
                 describe_attempt(span, model, attempt, finished)
                 finished.usage.time_to_first_token.CopyFrom(to_duration(self._first_token_s))
                 finished.usage.total_time.CopyFrom(to_duration(self._journal.elapsed_s))
@@ -227,6 +269,12 @@ class _Generation:
         switch = pb.ModelSwitch(from_model=to_ref(failed), to_model=to_ref(following), reason=error.reason.value)
         await self._forward(pb.GenerateResponse(switched=switch))
 
+    def _remember(self, model: Model, usage: Usage) -> None:
+        """The session's next prompt begins with this one and its answer, which the provider may have cached."""
+        tokens = usage.input_tokens + usage.output_tokens
+        session = self._routed.asked.session
+        self._memory.sessions.served(session, model.reference, tokens, self._clock.monotonic())
+
     def _observe(self, model: Model, attempt: Attempt, output_tokens: int, *, failed: bool) -> None:
         self._fleet.observe(
             model.reference,
@@ -234,13 +282,3 @@ class _Generation:
             first_token_s=attempt.first_token_s,
             tokens_per_second=attempt.tokens_per_second(output_tokens),
         )
-
-
-def _within(sampling: SamplingOptions, model: Model) -> SamplingOptions:
-    """The caller's options within the model's own limit, which a provider would refuse to go beyond."""
-    if sampling.max_output_tokens <= model.max_output_tokens:
-        return sampling
-    within = SamplingOptions()
-    within.CopyFrom(sampling)
-    within.max_output_tokens = model.max_output_tokens
-    return within

@@ -8,6 +8,7 @@ from pointsman.llm.v1.generation_pb2 import Usage
 from pointsman.telemetry.v1 import telemetry_service_pb2 as pb
 from services.router.attempt import Attempt
 from services.router.messages import to_duration, to_ref
+from services.router.recording import to_features
 from services.router.route import Routed
 from services.runtime import tracing
 from services.runtime.clock import Clock
@@ -16,23 +17,25 @@ from services.runtime.clock import Clock
 class Journal:
     """Collects attempts while a request runs; `close` gives the record. Times are seconds since the request began."""
 
-    def __init__(self, routed: Routed, clock: Clock, began_s: float) -> None:
+    def __init__(self, routed: Routed, clock: Clock, began_s: float, *, snapshot_id: str, retry_of: str) -> None:
         self._clock = clock
         self._began_s = began_s
-        self._input_tokens = routed.classified.judgement.input_tokens
+        judgement = routed.asked.judgement
+        self._input_tokens = judgement.input_tokens
         start = Timestamp()
         start.FromNanoseconds(int((clock.wall_time() - self.elapsed_s) * 1e9))
-        judgement = routed.classified.judgement
         self.record = pb.RequestRecord(
             request_id=routed.request_id,
             trace_id=tracing.trace_id(),
             start_time=start,
             policy=routed.policy.name,
             intent=judgement.intent,
-            complexity=judgement.complexity,
+            complexity=routed.decision.complexity,
             decision_time=to_duration(self.elapsed_s),
             decision_reason=routed.decision.reason,
             config_revision=routed.revision,
+            decision=to_features(routed.asked, routed.choice, snapshot_id),
+            retry_of=retry_of,
         )
 
     @property
@@ -42,9 +45,7 @@ class Journal:
 
     def succeeded(self, model: Model, attempt: Attempt, usage: Usage) -> None:
         """An attempt that ended whole; sets the cost in `usage`, at the price in force."""
-        usage.cost_micros = model.price.cost_micros(
-            usage.input_tokens, usage.output_tokens, usage.cache_read_input_tokens, usage.cache_write_input_tokens
-        )
+        usage.cost_micros = _cost(model, usage)
         self._add(model, attempt, usage, pb.Attempt.OUTCOME_SUCCEEDED, "")
 
     def failed(self, model: Model, attempt: Attempt, error: errors.PointsmanError) -> None:
@@ -62,6 +63,19 @@ class Journal:
         self.record.error_reason = error.reason.value if error else ""
         return self.record
 
+    def shadowed(
+        self, model: Model, attempt: Attempt, usage: Usage | None, reason: str, *, experiment: str, answer: str
+    ) -> None:
+        """A copy's attempt that nobody received: with its usage where it ended whole, `reason` where it failed."""
+        outcome = pb.Attempt.OUTCOME_FAILED if reason else pb.Attempt.OUTCOME_CANCELLED
+        if usage is None:
+            usage = self._used(model, attempt)
+        else:
+            outcome = pb.Attempt.OUTCOME_SUCCEEDED
+            usage.cost_micros = _cost(model, usage)
+        entry = self.record.shadows.add(experiment=experiment, answer_text=answer)
+        self._fill(entry, model, attempt, usage, outcome, reason)
+
     def _used(self, model: Model, attempt: Attempt) -> Usage:
         """Without a first token nothing is charged; after it, the prompt and what came."""
         if attempt.first_token_s is None:
@@ -74,15 +88,31 @@ class Journal:
         )
 
     def _add(self, model: Model, attempt: Attempt, usage: Usage, outcome: pb.Attempt.Outcome, reason: str) -> None:
-        entry = self.record.attempts.add(
-            model=to_ref(model),
-            start_offset=to_duration(max(0.0, self.elapsed_s - attempt.total_s)),
-            usage=usage,
-            outcome=outcome,
-            error_reason=reason,
-            tokens_per_second=attempt.tokens_per_second(usage.output_tokens) or 0.0,
-        )
+        self._fill(self.record.attempts.add(), model, attempt, usage, outcome, reason)
+
+    def _fill(
+        self,
+        entry: pb.Attempt,
+        model: Model,
+        attempt: Attempt,
+        usage: Usage,
+        outcome: pb.Attempt.Outcome,
+        reason: str,
+    ) -> None:
+        entry.model.CopyFrom(to_ref(model))
+        entry.start_offset.CopyFrom(to_duration(max(0.0, self.elapsed_s - attempt.total_s)))
+        entry.usage.CopyFrom(usage)
+        entry.outcome = outcome
+        entry.error_reason = reason
+        entry.tokens_per_second = attempt.tokens_per_second(usage.output_tokens) or 0.0
         entry.usage.total_time.CopyFrom(to_duration(attempt.total_s))
         entry.usage.ClearField("time_to_first_token")
         if attempt.first_token_s is not None:
             entry.usage.time_to_first_token.CopyFrom(to_duration(attempt.first_token_s))
+
+
+def _cost(model: Model, usage: Usage) -> int:
+    """At the price in force when it was decided."""
+    return model.price.cost_micros(
+        usage.input_tokens, usage.output_tokens, usage.cache_read_input_tokens, usage.cache_write_input_tokens
+    )

@@ -9,37 +9,58 @@ from pointsman import errors
 from pointsman import telemetry_names as names
 from pointsman.classifier.v1.classifier_service_pb2 import ClassifierTier
 from pointsman.router.v1 import router_service_pb2 as pb
+from services.router.candidates import Decision, Snapshot, Verdict
+from services.router.choice import Asked, Choice, choose
 from services.router.classify import Classified, Classify
-from services.router.config import RouterConfig
-from services.router.decision import Decision, Needs, Verdict, decide, unmet
+from services.router.config import InForce
+from services.router.decision import unmet
+from services.router.experiments import digest
 from services.router.fleet import Fleet
 from services.router.messages import to_decision
 from services.router.policy import Policy
+from services.router.sessions import Sessions
 from services.router.validate import Request, check_request
+from services.runtime.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A request with all that was decided about it."""
+    """A request with all that was decided about it, and the snapshot that it was decided on."""
 
-    request_id: str
-    policy: Policy
-    needs: Needs
+    asked: Asked
     classified: Classified
-    decision: Decision
-    revision: str
+    choice: Choice
+    snapshot: Snapshot
+
+    @property
+    def request_id(self) -> str:
+        """As the client gave it, or made here."""
+        return self.asked.request_id
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that decided."""
+        return self.choice.policy
+
+    @property
+    def decision(self) -> Decision:
+        """The ranking."""
+        return self.choice.decision
+
+    @property
+    def revision(self) -> str:
+        """Of the configuration that the snapshot was made with."""
+        return self.snapshot.config_revision
 
     def message(self) -> pb.RouteDecision:
         """The decision as the client reads it."""
-        return to_decision(
-            self.decision, self.classified, policy=self.policy.name, revision=self.revision, request_id=self.request_id
-        )
+        return to_decision(self.choice, self.asked, self.classified, self.revision)
 
     def describe(self, span: Span) -> None:
         """Writes the decision's attributes."""
         if not span.is_recording():
             return
-        judgement, answer, ranked = self.classified.judgement, self.classified.answer, self.decision.ranked
+        answer, ranked = self.classified.answer, self.decision.ranked
         tier = "none"
         # A newer classifier may have tiers that this process does not know.
         if answer and answer.tier in ClassifierTier.values():
@@ -47,8 +68,8 @@ class Routed:
         span.set_attributes(
             {
                 names.REQUEST_ID: self.request_id,
-                names.INTENT: judgement.intent,
-                names.COMPLEXITY: judgement.complexity,
+                names.INTENT: self.asked.judgement.intent,
+                names.COMPLEXITY: self.decision.complexity,
                 names.CLASSIFIER_TIER: tier,
                 names.POLICY: self.policy.name,
                 names.DECISION_REASON: self.decision.reason,
@@ -62,32 +83,44 @@ class Routed:
 class Router:
     """Decides; takes no action."""
 
-    def __init__(self, config: RouterConfig, classify: Classify, fleet: Fleet) -> None:
-        self._config = config
+    def __init__(self, in_force: InForce, classify: Classify, fleet: Fleet, sessions: Sessions, clock: Clock) -> None:
+        self._in_force = in_force
         self._classify = classify
         self._fleet = fleet
-        self._references = frozenset(model.reference for model in config.models)
+        self._sessions = sessions
+        self._clock = clock
 
     async def route(self, request: Request, remaining_s: float) -> Routed:
         """Checks and decides; raises InvalidRequest."""
-        config = self._config
+        config = self._in_force.config
         needs = check_request(
             request,
-            models=self._references,
-            policies=config.policies,
+            models=self._fleet.references,
+            policies=config.routing.policies,
             max_prompt_bytes=config.limits.max_prompt_bytes,
         )
-        policy = config.policies[request.constraints.policy or config.default_policy]
-        classified = await self._classify(request.prompt, policy, remaining_s)
-        snapshot = self._fleet.snapshot
-        return Routed(
-            request_id=getattr(request, "request_id", "") or uuid.uuid4().hex,
-            policy=policy,
-            needs=needs,
-            classified=classified,
-            decision=decide(snapshot, policy, classified.judgement, needs),
-            revision=snapshot.config_revision,
+        section = config.section
+        classified = await self._classify(
+            request.prompt,
+            timeout_s=min(section.classifier_timeout_ms / 1_000, remaining_s),
+            confidence_bar=section.classifier_confidence_bar,
         )
+        constraints = request.constraints
+        session = digest(constraints.session_key)
+        asked = Asked(
+            request_id=request.request_id or uuid.uuid4().hex,
+            judgement=classified.judgement,
+            needs=needs,
+            policy=constraints.policy,
+            tenant=constraints.tenant,
+            tags=frozenset(constraints.tags),
+            metadata=dict(constraints.metadata),
+            session=session,
+            last=self._sessions.last(session, self._clock.monotonic()),
+        )
+        # Read together, after the wait: a reload swaps both.
+        snapshot, routing = self._fleet.snapshot, self._in_force.config.routing
+        return Routed(asked, classified, choose(routing, snapshot, asked), snapshot)
 
 
 def no_candidate(decision: Decision) -> errors.PointsmanError:

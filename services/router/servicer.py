@@ -7,7 +7,8 @@ from grpc import aio
 from pointsman.llm.v1 import prompt_pb2
 from pointsman.router.v1 import router_service_pb2 as pb
 from pointsman.router.v1.router_service_pb2_grpc import RouterServiceServicer
-from services.router.config import RouterConfig
+from services.router.config import InForce
+from services.router.feedback import Feedback
 from services.router.fleet import Fleet
 from services.router.generate import Generator
 from services.router.messages import to_model_status
@@ -19,8 +20,11 @@ Context = aio.ServicerContext[Any, Any]
 class RouterServicer(RouterServiceServicer):
     """Thin: time left comes from the call, frames go to it."""
 
-    def __init__(self, config: RouterConfig, router: Router, fleet: Fleet, generator: Generator) -> None:
-        self._config = config
+    def __init__(
+        self, in_force: InForce, router: Router, fleet: Fleet, generator: Generator, feedback: Feedback
+    ) -> None:
+        self._in_force = in_force
+        self._feedback = feedback
         self._router = router
         self._fleet = fleet
         self._generator = generator
@@ -60,10 +64,14 @@ class RouterServicer(RouterServiceServicer):
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         """Decides and does nothing."""
         remaining_s = context.time_remaining()
-        limit_s = self._config.limits.default_deadline_s if remaining_s is None else remaining_s
+        limit_s = self._in_force.config.limits.default_deadline_s if remaining_s is None else remaining_s
         routed = await self._router.route(request, limit_s)
         return pb.ExplainResponse(decision=routed.message())
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         """Lists every model with its price and live state."""
         return pb.ListModelsResponse(models=[to_model_status(live) for live in self._fleet.snapshot.models])
+
+    async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Context) -> pb.RecordFeedbackResponse:
+        """Hands a judgement to telemetry, which learns from it."""
+        return await self._feedback.record(request, context.time_remaining())

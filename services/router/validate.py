@@ -12,7 +12,8 @@ from pointsman.config.schema import CapabilityName
 from pointsman.errors import FieldViolation
 from pointsman.llm.v1 import generation_pb2, model_pb2, prompt_pb2
 from pointsman.router.v1 import router_service_pb2 as pb
-from services.router.decision import Needs
+from services.router.candidates import Needs
+from services.router.validate_labels import check_labels, seconds_of
 
 Request = pb.GenerateRequest | pb.CompleteRequest | pb.ExplainRequest
 
@@ -186,6 +187,7 @@ def _constraints(
         yield FieldViolation("constraints.switch_mode", f"expected a known mode, found {constraints.switch_mode}")
     if len(constraints.session_key) > MAX_REQUEST_ID:
         yield FieldViolation("constraints.session_key", f"expected at most {MAX_REQUEST_ID} characters")
+    yield from check_labels(constraints)
 
 
 def _not_negative(field: str, value: int, most: int) -> Iterator[FieldViolation]:
@@ -211,6 +213,13 @@ def _needs(request: Request) -> Needs:
         pinned=_reference(constraints.pinned_model) if constraints.HasField("pinned_model") else "",
         max_cost_micros=constraints.max_cost_micros if constraints.HasField("max_cost_micros") else None,
         wanted_output_tokens=sampling.max_output_tokens if sampling.HasField("max_output_tokens") else None,
+        data_class=constraints.data_class,
+        max_first_token_s=seconds_of(constraints.max_first_token_time)
+        if constraints.HasField("max_first_token_time")
+        else None,
+        min_tokens_per_second=constraints.min_tokens_per_second
+        if constraints.HasField("min_tokens_per_second")
+        else None,
     )
 
 

@@ -56,7 +56,7 @@ async def test_what_suits_no_model_says_nothing_of_the_models(tmp_path: Path) ->
         await stats_of(mesh, "first", 5)
         answer = await mesh.generate(ask())
     assert answer.decided.chosen.provider == "first"
-    assert answer.decided.candidates[0].expected_quality == pytest.approx(0.95)
+    assert answer.decided.candidates[0].reliability == 1.0
 
 
 @pytest.mark.parametrize(("usual_s", "chosen"), [(1_000, "first"), (0.1, "second")])

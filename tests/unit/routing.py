@@ -4,20 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from pointsman.config.catalogue import Model, Price
-from services.router.decision import Judgement, LiveModel, Needs, Snapshot
-from services.router.policy import Policy
+from services.router.candidates import Ability, Judgement, LiveModel, Needs, Snapshot
+from services.router.policy import Policy, reliability
 
-POLICY = Policy(
-    name="balanced",
-    success_value_micros=20_000.0,
-    second_value_micros=200.0,
-    min_quality=0.0,
-    default_complexity=0.5,
-    excluded=frozenset(),
-    max_cost_micros=None,
-)
-JUDGEMENT = Judgement(intent="code", complexity=0.5, input_tokens=100, output_tokens=200, fallback="")
-NEEDS = Needs(capabilities=frozenset(), pinned="", max_cost_micros=None, wanted_output_tokens=None)
+POLICY = Policy(name="balanced", success_value_micros=20_000.0, second_value_micros=200.0)
+JUDGEMENT = Judgement(intent="code", complexity=0.5, input_tokens=100, output_tokens=200)
+NEEDS = Needs()
 MODEL = Model(
     provider="p",
     name="m",
@@ -38,10 +30,21 @@ def price(input_dollars: float, output_dollars: float) -> Price:
     return Price(micros, round(output_dollars * 1e6), micros, micros)
 
 
-def live(name: str = "m", *, unavailable: str = "", attempts: int = 0, failures: int = 0, **model: Any) -> LiveModel:
-    """A model `p/<name>` as the router sees it; fields of Model may be given."""
+def live(
+    name: str = "m", *, unavailable: str = "", attempts: int = 0, failures: int = 0, doubt: float = 0.15, **model: Any
+) -> LiveModel:
+    """A model `p/<name>` as the router sees it; fields of Model may be given. `doubt` is the deviation of its abilities."""
     described = replace(MODEL, name=name, **model)
-    return LiveModel(described, unavailable, described.first_token_s, described.tokens_per_second, attempts, failures)
+    abilities = {intent: Ability(q, doubt, described.output_ratio) for intent, q in described.quality_by_intent.items()}
+    abilities[""] = Ability(described.quality, doubt, described.output_ratio)
+    return LiveModel(
+        described,
+        unavailable,
+        described.first_token_s,
+        described.tokens_per_second,
+        reliability(attempts, failures),
+        abilities,
+    )
 
 
 def snapshot(*models: LiveModel) -> Snapshot:

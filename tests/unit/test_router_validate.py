@@ -11,7 +11,7 @@ from pointsman import errors
 from pointsman.config.schema import CapabilityName
 from pointsman.llm.v1 import model_pb2, prompt_pb2
 from pointsman.router.v1 import router_service_pb2 as pb
-from services.router.decision import Needs
+from services.router.candidates import Needs
 from services.router.validate import Request, check_request
 
 MODELS, POLICIES = {"openai/gpt", "triton/tiny"}, {"balanced", "economy"}

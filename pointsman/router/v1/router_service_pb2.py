@@ -22,53 +22,62 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from pointsman.classifier.v1 import classifier_service_pb2 as pointsman_dot_classifier_dot_v1_dot_classifier__service__pb2
 from pointsman.llm.v1 import generation_pb2 as pointsman_dot_llm_dot_v1_dot_generation__pb2
 from pointsman.llm.v1 import model_pb2 as pointsman_dot_llm_dot_v1_dot_model__pb2
 from pointsman.llm.v1 import prompt_pb2 as pointsman_dot_llm_dot_v1_dot_prompt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(pointsman/router/v1/router_service.proto\x12\x13pointsman.router.v1\x1a\x30pointsman/classifier/v1/classifier_service.proto\x1a!pointsman/llm/v1/generation.proto\x1a\x1cpointsman/llm/v1/model.proto\x1a\x1dpointsman/llm/v1/prompt.proto\"\x90\x02\n\x12RoutingConstraints\x12\x30\n\x0cpinned_model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12;\n\x15required_capabilities\x18\x03 \x03(\x0e\x32\x1c.pointsman.llm.v1.Capability\x12\x1c\n\x0fmax_cost_micros\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x13\n\x0bsession_key\x18\x05 \x01(\t\x12\x34\n\x0bswitch_mode\x18\x06 \x01(\x0e\x32\x1f.pointsman.router.v1.SwitchModeB\x12\n\x10_max_cost_micros\"\xc2\x01\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x06prompt\x18\x02 \x01(\x0b\x32\x18.pointsman.llm.v1.Prompt\x12\x33\n\x08sampling\x18\x03 \x01(\x0b\x32!.pointsman.llm.v1.SamplingOptions\x12<\n\x0b\x63onstraints\x18\x04 \x01(\x0b\x32\'.pointsman.router.v1.RoutingConstraints\"\xce\x01\n\x10GenerateResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x35\n\x07\x64\x65\x63ided\x18\x02 \x01(\x0b\x32\".pointsman.router.v1.RouteDecisionH\x00\x12\x32\n\x05\x65vent\x18\x03 \x01(\x0b\x32!.pointsman.llm.v1.GenerationEventH\x00\x12\x34\n\x08switched\x18\x04 \x01(\x0b\x32 .pointsman.router.v1.ModelSwitchH\x00\x42\x07\n\x05\x66rame\"\x94\x01\n\x0bModelSwitch\x12.\n\nfrom_model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12,\n\x08to_model\x18\x02 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x17\n\x0fkept_characters\x18\x04 \x01(\x04\"\xc2\x01\n\x0f\x43ompleteRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x06prompt\x18\x02 \x01(\x0b\x32\x18.pointsman.llm.v1.Prompt\x12\x33\n\x08sampling\x18\x03 \x01(\x0b\x32!.pointsman.llm.v1.SamplingOptions\x12<\n\x0b\x63onstraints\x18\x04 \x01(\x0b\x32\'.pointsman.router.v1.RoutingConstraints\"\xda\x01\n\x10\x43ompleteResponse\x12$\n\x04turn\x18\x01 \x01(\x0b\x32\x16.pointsman.llm.v1.Turn\x12\x36\n\x08\x66inished\x18\x02 \x01(\x0b\x32$.pointsman.llm.v1.GenerationFinished\x12\x34\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\".pointsman.router.v1.RouteDecision\x12\x32\n\x08switches\x18\x04 \x03(\x0b\x32 .pointsman.router.v1.ModelSwitch\"\xad\x01\n\x0e\x45xplainRequest\x12(\n\x06prompt\x18\x01 \x01(\x0b\x32\x18.pointsman.llm.v1.Prompt\x12\x33\n\x08sampling\x18\x02 \x01(\x0b\x32!.pointsman.llm.v1.SamplingOptions\x12<\n\x0b\x63onstraints\x18\x03 \x01(\x0b\x32\'.pointsman.router.v1.RoutingConstraints\"G\n\x0f\x45xplainResponse\x12\x34\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\".pointsman.router.v1.RouteDecision\"\xad\x02\n\rRouteDecision\x12*\n\x06\x63hosen\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x32\n\ncandidates\x18\x02 \x03(\x0b\x32\x1e.pointsman.router.v1.Candidate\x12?\n\x0e\x63lassification\x18\x03 \x01(\x0b\x32\'.pointsman.classifier.v1.Classification\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12\x17\n\x0f\x63onfig_revision\x18\x05 \x01(\t\x12\x12\n\npropensity\x18\x06 \x01(\x01\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x1a\n\x12\x64\x65\x66\x61ult_complexity\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\t\"\xa2\x04\n\tCandidate\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x37\n\x07verdict\x18\x02 \x01(\x0e\x32&.pointsman.router.v1.Candidate.Verdict\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x18\n\x10\x65xpected_quality\x18\x05 \x01(\x01\x12\x1c\n\x14\x65xpected_cost_micros\x18\x06 \x01(\x04\x12$\n\x1c\x65xpected_first_token_seconds\x18\x07 \x01(\x01\x12\"\n\x1a\x65xpected_tokens_per_second\x18\x08 \x01(\x01\"\x8f\x02\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10VERDICT_ELIGIBLE\x10\x01\x12\x1c\n\x18VERDICT_LACKS_CAPABILITY\x10\x02\x12\x1d\n\x19VERDICT_CONTEXT_TOO_SMALL\x10\x03\x12\x18\n\x14VERDICT_CIRCUIT_OPEN\x10\x04\x12\x17\n\x13VERDICT_OVER_BUDGET\x10\x05\x12\x1e\n\x1aVERDICT_EXCLUDED_BY_POLICY\x10\x06\x12\x14\n\x10VERDICT_TOO_SLOW\x10\x07\x12\x17\n\x13VERDICT_UNAVAILABLE\x10\x08\x12\x16\n\x12VERDICT_NOT_PINNED\x10\t\"\x13\n\x11ListModelsRequest\"F\n\x12ListModelsResponse\x12\x30\n\x06models\x18\x01 \x03(\x0b\x32 .pointsman.router.v1.ModelStatus\"\x93\x01\n\x0bModelStatus\x12)\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x1b.pointsman.llm.v1.ModelCard\x12\x11\n\tavailable\x18\x02 \x01(\x08\x12\x19\n\x11tokens_per_second\x18\x03 \x01(\x01\x12\x1b\n\x13\x66irst_token_seconds\x18\x04 \x01(\x01\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t*~\n\nSwitchMode\x12\x1b\n\x17SWITCH_MODE_UNSPECIFIED\x10\x00\x12#\n\x1fSWITCH_MODE_CONTINUE_OR_RESTART\x10\x01\x12\x18\n\x14SWITCH_MODE_CONTINUE\x10\x02\x12\x14\n\x10SWITCH_MODE_FAIL\x10\x03\x32\x82\x03\n\rRouterService\x12Y\n\x08Generate\x12$.pointsman.router.v1.GenerateRequest\x1a%.pointsman.router.v1.GenerateResponse0\x01\x12W\n\x08\x43omplete\x12$.pointsman.router.v1.CompleteRequest\x1a%.pointsman.router.v1.CompleteResponse\x12Y\n\x07\x45xplain\x12#.pointsman.router.v1.ExplainRequest\x1a$.pointsman.router.v1.ExplainResponse\"\x03\x90\x02\x01\x12\x62\n\nListModels\x12&.pointsman.router.v1.ListModelsRequest\x1a\'.pointsman.router.v1.ListModelsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(pointsman/router/v1/router_service.proto\x12\x13pointsman.router.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x30pointsman/classifier/v1/classifier_service.proto\x1a!pointsman/llm/v1/generation.proto\x1a\x1cpointsman/llm/v1/model.proto\x1a\x1dpointsman/llm/v1/prompt.proto\"\xb3\x04\n\x12RoutingConstraints\x12\x30\n\x0cpinned_model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12;\n\x15required_capabilities\x18\x03 \x03(\x0e\x32\x1c.pointsman.llm.v1.Capability\x12\x1c\n\x0fmax_cost_micros\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x13\n\x0bsession_key\x18\x05 \x01(\t\x12\x34\n\x0bswitch_mode\x18\x06 \x01(\x0e\x32\x1f.pointsman.router.v1.SwitchMode\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\x0c\n\x04tags\x18\x08 \x03(\t\x12G\n\x08metadata\x18\t \x03(\x0b\x32\x35.pointsman.router.v1.RoutingConstraints.MetadataEntry\x12\x12\n\ndata_class\x18\n \x01(\t\x12\x37\n\x14max_first_token_time\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\"\n\x15min_tokens_per_second\x18\x0c \x01(\x01H\x01\x88\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x12\n\x10_max_cost_microsB\x18\n\x16_min_tokens_per_second\"\xc2\x01\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x06prompt\x18\x02 \x01(\x0b\x32\x18.pointsman.llm.v1.Prompt\x12\x33\n\x08sampling\x18\x03 \x01(\x0b\x32!.pointsman.llm.v1.SamplingOptions\x12<\n\x0b\x63onstraints\x18\x04 \x01(\x0b\x32\'.pointsman.router.v1.RoutingConstraints\"\xce\x01\n\x10GenerateResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x35\n\x07\x64\x65\x63ided\x18\x02 \x01(\x0b\x32\".pointsman.router.v1.RouteDecisionH\x00\x12\x32\n\x05\x65vent\x18\x03 \x01(\x0b\x32!.pointsman.llm.v1.GenerationEventH\x00\x12\x34\n\x08switched\x18\x04 \x01(\x0b\x32 .pointsman.router.v1.ModelSwitchH\x00\x42\x07\n\x05\x66rame\"\x94\x01\n\x0bModelSwitch\x12.\n\nfrom_model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12,\n\x08to_model\x18\x02 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x17\n\x0fkept_characters\x18\x04 \x01(\x04\"\xc2\x01\n\x0f\x43ompleteRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x06prompt\x18\x02 \x01(\x0b\x32\x18.pointsman.llm.v1.Prompt\x12\x33\n\x08sampling\x18\x03 \x01(\x0b\x32!.pointsman.llm.v1.SamplingOptions\x12<\n\x0b\x63onstraints\x18\x04 \x01(\x0b\x32\'.pointsman.router.v1.RoutingConstraints\"\xda\x01\n\x10\x43ompleteResponse\x12$\n\x04turn\x18\x01 \x01(\x0b\x32\x16.pointsman.llm.v1.Turn\x12\x36\n\x08\x66inished\x18\x02 \x01(\x0b\x32$.pointsman.llm.v1.GenerationFinished\x12\x34\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\".pointsman.router.v1.RouteDecision\x12\x32\n\x08switches\x18\x04 \x03(\x0b\x32 .pointsman.router.v1.ModelSwitch\"\xc1\x01\n\x0e\x45xplainRequest\x12(\n\x06prompt\x18\x01 \x01(\x0b\x32\x18.pointsman.llm.v1.Prompt\x12\x33\n\x08sampling\x18\x02 \x01(\x0b\x32!.pointsman.llm.v1.SamplingOptions\x12<\n\x0b\x63onstraints\x18\x03 \x01(\x0b\x32\'.pointsman.router.v1.RoutingConstraints\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"G\n\x0f\x45xplainResponse\x12\x34\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\".pointsman.router.v1.RouteDecision\"\x8e\x03\n\rRouteDecision\x12*\n\x06\x63hosen\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x32\n\ncandidates\x18\x02 \x03(\x0b\x32\x1e.pointsman.router.v1.Candidate\x12?\n\x0e\x63lassification\x18\x03 \x01(\x0b\x32\'.pointsman.classifier.v1.Classification\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12\x17\n\x0f\x63onfig_revision\x18\x05 \x01(\t\x12\x12\n\npropensity\x18\x06 \x01(\x01\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x1a\n\x12\x64\x65\x66\x61ult_complexity\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x0c\n\x04rule\x18\n \x01(\t\x12\x12\n\nexperiment\x18\x0b \x01(\t\x12\x10\n\x08\x65xplored\x18\x0c \x01(\x08\x12+\n\x07shadows\x18\r \x03(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\"\xdf\x06\n\tCandidate\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x37\n\x07verdict\x18\x02 \x01(\x0e\x32&.pointsman.router.v1.Candidate.Verdict\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x18\n\x10\x65xpected_quality\x18\x05 \x01(\x01\x12\x1c\n\x14\x65xpected_cost_micros\x18\x06 \x01(\x04\x12$\n\x1c\x65xpected_first_token_seconds\x18\x07 \x01(\x01\x12\"\n\x1a\x65xpected_tokens_per_second\x18\x08 \x01(\x01\x12\x0f\n\x07\x61\x62ility\x18\t \x01(\x01\x12\x19\n\x11\x61\x62ility_deviation\x18\n \x01(\x01\x12\x13\n\x0breliability\x18\x0b \x01(\x01\x12\x1e\n\x16\x65xpected_output_tokens\x18\x0c \x01(\r\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\r \x01(\r\x12\x1c\n\x14quality_value_micros\x18\x0e \x01(\x01\x12\x18\n\x10time_cost_micros\x18\x0f \x01(\x01\x12\x19\n\x11stay_bonus_micros\x18\x10 \x01(\x01\x12\x12\n\npropensity\x18\x11 \x01(\x01\"\xe7\x02\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10VERDICT_ELIGIBLE\x10\x01\x12\x1c\n\x18VERDICT_LACKS_CAPABILITY\x10\x02\x12\x1d\n\x19VERDICT_CONTEXT_TOO_SMALL\x10\x03\x12\x18\n\x14VERDICT_CIRCUIT_OPEN\x10\x04\x12\x17\n\x13VERDICT_OVER_BUDGET\x10\x05\x12\x1e\n\x1aVERDICT_EXCLUDED_BY_POLICY\x10\x06\x12\x14\n\x10VERDICT_TOO_SLOW\x10\x07\x12\x17\n\x13VERDICT_UNAVAILABLE\x10\x08\x12\x16\n\x12VERDICT_NOT_PINNED\x10\t\x12\x1b\n\x17VERDICT_WRONG_RESIDENCY\x10\n\x12\x1b\n\x17VERDICT_NOT_SELF_HOSTED\x10\x0b\x12\x1c\n\x18VERDICT_EXCLUDED_BY_RULE\x10\x0c\"\x13\n\x11ListModelsRequest\"F\n\x12ListModelsResponse\x12\x30\n\x06models\x18\x01 \x03(\x0b\x32 .pointsman.router.v1.ModelStatus\"\x93\x01\n\x0bModelStatus\x12)\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x1b.pointsman.llm.v1.ModelCard\x12\x11\n\tavailable\x18\x02 \x01(\x08\x12\x19\n\x11tokens_per_second\x18\x03 \x01(\x01\x12\x1b\n\x13\x66irst_token_seconds\x18\x04 \x01(\x01\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\"M\n\x15RecordFeedbackRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07quality\x18\x02 \x01(\x01\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\"\x7f\n\x16RecordFeedbackResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x0e\n\x06intent\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x62ility\x18\x03 \x01(\x01\x12\x19\n\x11\x61\x62ility_deviation\x18\x04 \x01(\x01*~\n\nSwitchMode\x12\x1b\n\x17SWITCH_MODE_UNSPECIFIED\x10\x00\x12#\n\x1fSWITCH_MODE_CONTINUE_OR_RESTART\x10\x01\x12\x18\n\x14SWITCH_MODE_CONTINUE\x10\x02\x12\x14\n\x10SWITCH_MODE_FAIL\x10\x03\x32\xed\x03\n\rRouterService\x12Y\n\x08Generate\x12$.pointsman.router.v1.GenerateRequest\x1a%.pointsman.router.v1.GenerateResponse0\x01\x12W\n\x08\x43omplete\x12$.pointsman.router.v1.CompleteRequest\x1a%.pointsman.router.v1.CompleteResponse\x12Y\n\x07\x45xplain\x12#.pointsman.router.v1.ExplainRequest\x1a$.pointsman.router.v1.ExplainResponse\"\x03\x90\x02\x01\x12\x62\n\nListModels\x12&.pointsman.router.v1.ListModelsRequest\x1a\'.pointsman.router.v1.ListModelsResponse\"\x03\x90\x02\x01\x12i\n\x0eRecordFeedback\x12*.pointsman.router.v1.RecordFeedbackRequest\x1a+.pointsman.router.v1.RecordFeedbackResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pointsman.router.v1.router_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ROUTINGCONSTRAINTS_METADATAENTRY']._loaded_options = None
+  _globals['_ROUTINGCONSTRAINTS_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_ROUTERSERVICE'].methods_by_name['Explain']._loaded_options = None
   _globals['_ROUTERSERVICE'].methods_by_name['Explain']._serialized_options = b'\220\002\001'
   _globals['_ROUTERSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_ROUTERSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
-  _globals['_SWITCHMODE']._serialized_start=2806
-  _globals['_SWITCHMODE']._serialized_end=2932
-  _globals['_ROUTINGCONSTRAINTS']._serialized_start=212
-  _globals['_ROUTINGCONSTRAINTS']._serialized_end=484
-  _globals['_GENERATEREQUEST']._serialized_start=487
-  _globals['_GENERATEREQUEST']._serialized_end=681
-  _globals['_GENERATERESPONSE']._serialized_start=684
-  _globals['_GENERATERESPONSE']._serialized_end=890
-  _globals['_MODELSWITCH']._serialized_start=893
-  _globals['_MODELSWITCH']._serialized_end=1041
-  _globals['_COMPLETEREQUEST']._serialized_start=1044
-  _globals['_COMPLETEREQUEST']._serialized_end=1238
-  _globals['_COMPLETERESPONSE']._serialized_start=1241
-  _globals['_COMPLETERESPONSE']._serialized_end=1459
-  _globals['_EXPLAINREQUEST']._serialized_start=1462
-  _globals['_EXPLAINREQUEST']._serialized_end=1635
-  _globals['_EXPLAINRESPONSE']._serialized_start=1637
-  _globals['_EXPLAINRESPONSE']._serialized_end=1708
-  _globals['_ROUTEDECISION']._serialized_start=1711
-  _globals['_ROUTEDECISION']._serialized_end=2012
-  _globals['_CANDIDATE']._serialized_start=2015
-  _globals['_CANDIDATE']._serialized_end=2561
-  _globals['_CANDIDATE_VERDICT']._serialized_start=2290
-  _globals['_CANDIDATE_VERDICT']._serialized_end=2561
-  _globals['_LISTMODELSREQUEST']._serialized_start=2563
-  _globals['_LISTMODELSREQUEST']._serialized_end=2582
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2584
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2654
-  _globals['_MODELSTATUS']._serialized_start=2657
-  _globals['_MODELSTATUS']._serialized_end=2804
-  _globals['_ROUTERSERVICE']._serialized_start=2935
-  _globals['_ROUTERSERVICE']._serialized_end=3321
+  _globals['_SWITCHMODE']._serialized_start=3771
+  _globals['_SWITCHMODE']._serialized_end=3897
+  _globals['_ROUTINGCONSTRAINTS']._serialized_start=244
+  _globals['_ROUTINGCONSTRAINTS']._serialized_end=807
+  _globals['_ROUTINGCONSTRAINTS_METADATAENTRY']._serialized_start=714
+  _globals['_ROUTINGCONSTRAINTS_METADATAENTRY']._serialized_end=761
+  _globals['_GENERATEREQUEST']._serialized_start=810
+  _globals['_GENERATEREQUEST']._serialized_end=1004
+  _globals['_GENERATERESPONSE']._serialized_start=1007
+  _globals['_GENERATERESPONSE']._serialized_end=1213
+  _globals['_MODELSWITCH']._serialized_start=1216
+  _globals['_MODELSWITCH']._serialized_end=1364
+  _globals['_COMPLETEREQUEST']._serialized_start=1367
+  _globals['_COMPLETEREQUEST']._serialized_end=1561
+  _globals['_COMPLETERESPONSE']._serialized_start=1564
+  _globals['_COMPLETERESPONSE']._serialized_end=1782
+  _globals['_EXPLAINREQUEST']._serialized_start=1785
+  _globals['_EXPLAINREQUEST']._serialized_end=1978
+  _globals['_EXPLAINRESPONSE']._serialized_start=1980
+  _globals['_EXPLAINRESPONSE']._serialized_end=2051
+  _globals['_ROUTEDECISION']._serialized_start=2054
+  _globals['_ROUTEDECISION']._serialized_end=2452
+  _globals['_CANDIDATE']._serialized_start=2455
+  _globals['_CANDIDATE']._serialized_end=3318
+  _globals['_CANDIDATE_VERDICT']._serialized_start=2959
+  _globals['_CANDIDATE_VERDICT']._serialized_end=3318
+  _globals['_LISTMODELSREQUEST']._serialized_start=3320
+  _globals['_LISTMODELSREQUEST']._serialized_end=3339
+  _globals['_LISTMODELSRESPONSE']._serialized_start=3341
+  _globals['_LISTMODELSRESPONSE']._serialized_end=3411
+  _globals['_MODELSTATUS']._serialized_start=3414
+  _globals['_MODELSTATUS']._serialized_end=3561
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=3563
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=3640
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=3642
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=3769
+  _globals['_ROUTERSERVICE']._serialized_start=3900
+  _globals['_ROUTERSERVICE']._serialized_end=4393
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,11 @@ class RouterServiceStub:
                 request_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.RecordFeedback = channel.unary_unary(
+                '/pointsman.router.v1.RouterService/RecordFeedback',
+                request_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.RecordFeedbackRequest.SerializeToString,
+                response_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.RecordFeedbackResponse.FromString,
+                _registered_method=True)
 
 
 class RouterServiceServicer:
@@ -89,6 +94,13 @@ class RouterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordFeedback(self, request, context):
+        """RecordFeedback says how good an answer was; the model's ability for that kind of work is learned from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.ListModelsRequest.FromString,
                     response_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'RecordFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordFeedback,
+                    request_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.RecordFeedbackRequest.FromString,
+                    response_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.RecordFeedbackResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class RouterService:
             '/pointsman.router.v1.RouterService/ListModels',
             pointsman_dot_router_dot_v1_dot_router__service__pb2.ListModelsRequest.SerializeToString,
             pointsman_dot_router_dot_v1_dot_router__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pointsman.router.v1.RouterService/RecordFeedback',
+            pointsman_dot_router_dot_v1_dot_router__service__pb2.RecordFeedbackRequest.SerializeToString,
+            pointsman_dot_router_dot_v1_dot_router__service__pb2.RecordFeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

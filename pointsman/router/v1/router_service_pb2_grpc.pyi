@@ -41,6 +41,8 @@ class RouterServiceStub:
     """Explain returns the decision that Generate would take now, and takes no action."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ListModelsRequest, _router_service_pb2.ListModelsResponse]
     """ListModels returns what can be asked for, with price and live state."""
+    RecordFeedback: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.RecordFeedbackRequest, _router_service_pb2.RecordFeedbackResponse]
+    """RecordFeedback says how good an answer was; the model's ability for that kind of work is learned from it."""
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
@@ -55,6 +57,8 @@ class RouterServiceAsyncStub(RouterServiceStub):
     """Explain returns the decision that Generate would take now, and takes no action."""
     ListModels: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ListModelsRequest, _router_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """ListModels returns what can be asked for, with price and live state."""
+    RecordFeedback: _aio.UnaryUnaryMultiCallable[_router_service_pb2.RecordFeedbackRequest, _router_service_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
+    """RecordFeedback says how good an answer was; the model's ability for that kind of work is learned from it."""
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
     """RouterService is the only service that clients talk to."""
@@ -90,5 +94,13 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_router_service_pb2.ListModelsResponse, _abc.Awaitable[_router_service_pb2.ListModelsResponse]]:
         """ListModels returns what can be asked for, with price and live state."""
+
+    @_abc_1.abstractmethod
+    def RecordFeedback(
+        self,
+        request: _router_service_pb2.RecordFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.RecordFeedbackResponse, _abc.Awaitable[_router_service_pb2.RecordFeedbackResponse]]:
+        """RecordFeedback says how good an answer was; the model's ability for that kind of work is learned from it."""
 
 def add_RouterServiceServicer_to_server(servicer: RouterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,39 +24,68 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from pointsman.classifier.v1 import classifier_service_pb2 as pointsman_dot_classifier_dot_v1_dot_classifier__service__pb2
 from pointsman.llm.v1 import generation_pb2 as pointsman_dot_llm_dot_v1_dot_generation__pb2
 from pointsman.llm.v1 import model_pb2 as pointsman_dot_llm_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.pointsman/telemetry/v1/telemetry_service.proto\x12\x16pointsman.telemetry.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!pointsman/llm/v1/generation.proto\x1a\x1cpointsman/llm/v1/model.proto\"\x8a\x03\n\rRequestRecord\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08trace_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\ntotal_time\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06policy\x18\x05 \x01(\t\x12\x0e\n\x06intent\x18\x06 \x01(\t\x12\x12\n\ncomplexity\x18\x07 \x01(\x02\x12\x31\n\x08\x61ttempts\x18\x08 \x03(\x0b\x32\x1f.pointsman.telemetry.v1.Attempt\x12\x13\n\x0b\x63ost_micros\x18\t \x01(\x04\x12\x30\n\rdecision_time\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x64\x65\x63ision_reason\x18\x0b \x01(\t\x12\x14\n\x0c\x65rror_reason\x18\x0c \x01(\t\x12\x17\n\x0f\x63onfig_revision\x18\r \x01(\t\"\xed\x02\n\x07\x41ttempt\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12/\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05usage\x18\x03 \x01(\x0b\x32\x17.pointsman.llm.v1.Usage\x12\x38\n\x07outcome\x18\x04 \x01(\x0e\x32\'.pointsman.telemetry.v1.Attempt.Outcome\x12\x14\n\x0c\x65rror_reason\x18\x05 \x01(\t\x12\x19\n\x11tokens_per_second\x18\x06 \x01(\x01\x12\r\n\x05hedge\x18\x07 \x01(\x08\"d\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11OUTCOME_SUCCEEDED\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x15\n\x11OUTCOME_CANCELLED\x10\x03\"v\n\rReportRequest\x12\x36\n\x07records\x18\x01 \x03(\x0b\x32%.pointsman.telemetry.v1.RequestRecord\x12-\n\tsend_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"4\n\x0eReportResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x10\n\x08rejected\x18\x02 \x01(\r\"@\n\x11WatchStatsRequest\x12+\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa8\x01\n\x12WatchStatsResponse\x12\x33\n\x0fwindow_end_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x06models\x18\x03 \x03(\x0b\x32\".pointsman.telemetry.v1.ModelStats\"\xf7\x03\n\nModelStats\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x04\x12>\n\x13\x66irst_token_seconds\x18\x04 \x01(\x0b\x32!.pointsman.telemetry.v1.Quantiles\x12<\n\x11tokens_per_second\x18\x05 \x01(\x0b\x32!.pointsman.telemetry.v1.Quantiles\x12\x38\n\rtotal_seconds\x18\x06 \x01(\x0b\x32!.pointsman.telemetry.v1.Quantiles\x12\x15\n\routput_tokens\x18\x07 \x01(\x04\x12\x13\n\x0b\x63ost_micros\x18\x08 \x01(\x04\x12\x11\n\tcancelled\x18\t \x01(\x04\x12\x14\n\x0cinput_tokens\x18\n \x01(\x04\x12T\n\x12\x66\x61ilures_by_reason\x18\x0b \x03(\x0b\x32\x38.pointsman.telemetry.v1.ModelStats.FailuresByReasonEntry\x1a\x37\n\x15\x46\x61iluresByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"?\n\tQuantiles\x12\x0b\n\x03p10\x18\x01 \x01(\x01\x12\x0b\n\x03p50\x18\x02 \x01(\x01\x12\x0b\n\x03p90\x18\x03 \x01(\x01\x12\x0b\n\x03p99\x18\x04 \x01(\x01\x32\xd2\x01\n\x10TelemetryService\x12W\n\x06Report\x12%.pointsman.telemetry.v1.ReportRequest\x1a&.pointsman.telemetry.v1.ReportResponse\x12\x65\n\nWatchStats\x12).pointsman.telemetry.v1.WatchStatsRequest\x1a*.pointsman.telemetry.v1.WatchStatsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.pointsman/telemetry/v1/telemetry_service.proto\x12\x16pointsman.telemetry.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x30pointsman/classifier/v1/classifier_service.proto\x1a!pointsman/llm/v1/generation.proto\x1a\x1cpointsman/llm/v1/model.proto\"\x8a\x04\n\rRequestRecord\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08trace_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\ntotal_time\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06policy\x18\x05 \x01(\t\x12\x0e\n\x06intent\x18\x06 \x01(\t\x12\x12\n\ncomplexity\x18\x07 \x01(\x02\x12\x31\n\x08\x61ttempts\x18\x08 \x03(\x0b\x32\x1f.pointsman.telemetry.v1.Attempt\x12\x13\n\x0b\x63ost_micros\x18\t \x01(\x04\x12\x30\n\rdecision_time\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x64\x65\x63ision_reason\x18\x0b \x01(\t\x12\x14\n\x0c\x65rror_reason\x18\x0c \x01(\t\x12\x17\n\x0f\x63onfig_revision\x18\r \x01(\t\x12:\n\x08\x64\x65\x63ision\x18\x0e \x01(\x0b\x32(.pointsman.telemetry.v1.DecisionFeatures\x12\x30\n\x07shadows\x18\x0f \x03(\x0b\x32\x1f.pointsman.telemetry.v1.Attempt\x12\x10\n\x08retry_of\x18\x10 \x01(\t\"\xbe\x07\n\x10\x44\x65\x63isionFeatures\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x34\n\x05right\x18\x02 \x01(\x0b\x32%.pointsman.classifier.v1.RightChances\x12\x12\n\nconfidence\x18\x03 \x01(\x02\x12\x10\n\x08\x66\x61llback\x18\x04 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x05 \x01(\r\x12\x15\n\routput_tokens\x18\x06 \x01(\r\x12\x15\n\rlanguage_code\x18\x07 \x01(\t\x12\x0e\n\x06routes\x18\x08 \x03(\t\x12\x32\n\x0c\x63\x61pabilities\x18\t \x03(\x0e\x32\x1c.pointsman.llm.v1.Capability\x12\x14\n\x0cpinned_model\x18\n \x01(\t\x12\x1c\n\x0fmax_cost_micros\x18\x0b \x01(\x04H\x00\x88\x01\x01\x12!\n\x14wanted_output_tokens\x18\x0c \x01(\rH\x01\x88\x01\x01\x12\x0e\n\x06tenant\x18\r \x01(\t\x12\x0c\n\x04tags\x18\x0e \x03(\t\x12H\n\x08metadata\x18\x0f \x03(\x0b\x32\x36.pointsman.telemetry.v1.DecisionFeatures.MetadataEntry\x12\x12\n\ndata_class\x18\x10 \x01(\t\x12$\n\x17max_first_token_seconds\x18\x11 \x01(\x01H\x02\x88\x01\x01\x12\"\n\x15min_tokens_per_second\x18\x12 \x01(\x01H\x03\x88\x01\x01\x12\x0f\n\x07session\x18\x13 \x01(\x06\x12\x15\n\rsession_model\x18\x14 \x01(\t\x12\x16\n\x0esession_tokens\x18\x15 \x01(\r\x12\x14\n\x0c\x61sked_policy\x18\x16 \x01(\t\x12*\n\x06\x63hosen\x18\x17 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x12\n\npropensity\x18\x18 \x01(\x01\x12\x18\n\x10\x65xpected_quality\x18\x19 \x01(\x01\x12\x1c\n\x14\x65xpected_cost_micros\x18\x1a \x01(\x04\x12\x10\n\x08\x65xplored\x18\x1b \x01(\x08\x12\x0c\n\x04rule\x18\x1c \x01(\t\x12\x12\n\nexperiment\x18\x1d \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x12\n\x10_max_cost_microsB\x17\n\x15_wanted_output_tokensB\x1a\n\x18_max_first_token_secondsB\x18\n\x16_min_tokens_per_second\"h\n\rFleetSnapshot\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onfig_revision\x18\x02 \x01(\t\x12\x32\n\x06models\x18\x03 \x03(\x0b\x32\".pointsman.telemetry.v1.ModelState\"\xfa\x01\n\nModelState\x12)\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x1b.pointsman.llm.v1.ModelCard\x12\x13\n\x0bunavailable\x18\x02 \x01(\t\x12\x1b\n\x13\x66irst_token_seconds\x18\x03 \x01(\x01\x12\x19\n\x11tokens_per_second\x18\x04 \x01(\x01\x12\x13\n\x0breliability\x18\x05 \x01(\x01\x12\x11\n\tresidency\x18\x06 \x03(\t\x12\x13\n\x0bself_hosted\x18\x07 \x01(\x08\x12\x37\n\tabilities\x18\x08 \x03(\x0b\x32$.pointsman.telemetry.v1.AbilityState\"\x8f\x01\n\x0c\x41\x62ilityState\x12\x0e\n\x06intent\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x62ility\x18\x02 \x01(\x01\x12\x11\n\tdeviation\x18\x03 \x01(\x01\x12\x14\n\x0coutput_ratio\x18\x04 \x01(\x01\x12\x12\n\x05prior\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0fprior_deviation\x18\x06 \x01(\x01\x42\x08\n\x06_prior\"\x96\x03\n\x07\x41ttempt\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12/\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05usage\x18\x03 \x01(\x0b\x32\x17.pointsman.llm.v1.Usage\x12\x38\n\x07outcome\x18\x04 \x01(\x0e\x32\'.pointsman.telemetry.v1.Attempt.Outcome\x12\x14\n\x0c\x65rror_reason\x18\x05 \x01(\t\x12\x19\n\x11tokens_per_second\x18\x06 \x01(\x01\x12\r\n\x05hedge\x18\x07 \x01(\x08\x12\x12\n\nexperiment\x18\x08 \x01(\t\x12\x13\n\x0b\x61nswer_text\x18\t \x01(\t\"d\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11OUTCOME_SUCCEEDED\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x15\n\x11OUTCOME_CANCELLED\x10\x03\"\xb0\x01\n\rReportRequest\x12\x36\n\x07records\x18\x01 \x03(\x0b\x32%.pointsman.telemetry.v1.RequestRecord\x12-\n\tsend_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\tsnapshots\x18\x03 \x03(\x0b\x32%.pointsman.telemetry.v1.FleetSnapshot\"4\n\x0eReportResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x10\n\x08rejected\x18\x02 \x01(\r\"@\n\x11WatchStatsRequest\x12+\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa8\x01\n\x12WatchStatsResponse\x12\x33\n\x0fwindow_end_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x06models\x18\x03 \x03(\x0b\x32\".pointsman.telemetry.v1.ModelStats\"\xf7\x03\n\nModelStats\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x04\x12>\n\x13\x66irst_token_seconds\x18\x04 \x01(\x0b\x32!.pointsman.telemetry.v1.Quantiles\x12<\n\x11tokens_per_second\x18\x05 \x01(\x0b\x32!.pointsman.telemetry.v1.Quantiles\x12\x38\n\rtotal_seconds\x18\x06 \x01(\x0b\x32!.pointsman.telemetry.v1.Quantiles\x12\x15\n\routput_tokens\x18\x07 \x01(\x04\x12\x13\n\x0b\x63ost_micros\x18\x08 \x01(\x04\x12\x11\n\tcancelled\x18\t \x01(\x04\x12\x14\n\x0cinput_tokens\x18\n \x01(\x04\x12T\n\x12\x66\x61ilures_by_reason\x18\x0b \x03(\x0b\x32\x38.pointsman.telemetry.v1.ModelStats.FailuresByReasonEntry\x1a\x37\n\x15\x46\x61iluresByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"?\n\tQuantiles\x12\x0b\n\x03p10\x18\x01 \x01(\x01\x12\x0b\n\x03p50\x18\x02 \x01(\x01\x12\x0b\n\x03p90\x18\x03 \x01(\x01\x12\x0b\n\x03p99\x18\x04 \x01(\x01\"M\n\x15RecordFeedbackRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07quality\x18\x02 \x01(\x01\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\"Q\n\x16RecordFeedbackResponse\x12\x37\n\x07learned\x18\x01 \x01(\x0b\x32&.pointsman.telemetry.v1.LearnedAbility\"\x94\x01\n\x0eLearnedAbility\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.pointsman.llm.v1.ModelRef\x12\x0e\n\x06intent\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x01\x12\x11\n\tdeviation\x18\x04 \x01(\x01\x12\x0e\n\x06weight\x18\x05 \x01(\x01\x12\x14\n\x0coutput_ratio\x18\x06 \x01(\x01\"\x17\n\x15WatchAbilitiesRequest\"`\n\x16WatchAbilitiesResponse\x12\x37\n\x07learned\x18\x01 \x03(\x0b\x32&.pointsman.telemetry.v1.LearnedAbility\x12\r\n\x05whole\x18\x02 \x01(\x08\"=\n\x14ListDecisionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xa2\x01\n\x15ListDecisionsResponse\x12\x36\n\x07records\x18\x01 \x03(\x0b\x32%.pointsman.telemetry.v1.RequestRecord\x12\x38\n\tsnapshots\x18\x02 \x03(\x0b\x32%.pointsman.telemetry.v1.FleetSnapshot\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t2\xa9\x04\n\x10TelemetryService\x12W\n\x06Report\x12%.pointsman.telemetry.v1.ReportRequest\x1a&.pointsman.telemetry.v1.ReportResponse\x12\x65\n\nWatchStats\x12).pointsman.telemetry.v1.WatchStatsRequest\x1a*.pointsman.telemetry.v1.WatchStatsResponse0\x01\x12o\n\x0eRecordFeedback\x12-.pointsman.telemetry.v1.RecordFeedbackRequest\x1a..pointsman.telemetry.v1.RecordFeedbackResponse\x12q\n\x0eWatchAbilities\x12-.pointsman.telemetry.v1.WatchAbilitiesRequest\x1a..pointsman.telemetry.v1.WatchAbilitiesResponse0\x01\x12q\n\rListDecisions\x12,.pointsman.telemetry.v1.ListDecisionsRequest\x1a-.pointsman.telemetry.v1.ListDecisionsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pointsman.telemetry.v1.telemetry_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DECISIONFEATURES_METADATAENTRY']._loaded_options = None
+  _globals['_DECISIONFEATURES_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_MODELSTATS_FAILURESBYREASONENTRY']._loaded_options = None
   _globals['_MODELSTATS_FAILURESBYREASONENTRY']._serialized_options = b'8\001'
-  _globals['_REQUESTRECORD']._serialized_start=205
-  _globals['_REQUESTRECORD']._serialized_end=599
-  _globals['_ATTEMPT']._serialized_start=602
-  _globals['_ATTEMPT']._serialized_end=967
-  _globals['_ATTEMPT_OUTCOME']._serialized_start=867
-  _globals['_ATTEMPT_OUTCOME']._serialized_end=967
-  _globals['_REPORTREQUEST']._serialized_start=969
-  _globals['_REPORTREQUEST']._serialized_end=1087
-  _globals['_REPORTRESPONSE']._serialized_start=1089
-  _globals['_REPORTRESPONSE']._serialized_end=1141
-  _globals['_WATCHSTATSREQUEST']._serialized_start=1143
-  _globals['_WATCHSTATSREQUEST']._serialized_end=1207
-  _globals['_WATCHSTATSRESPONSE']._serialized_start=1210
-  _globals['_WATCHSTATSRESPONSE']._serialized_end=1378
-  _globals['_MODELSTATS']._serialized_start=1381
-  _globals['_MODELSTATS']._serialized_end=1884
-  _globals['_MODELSTATS_FAILURESBYREASONENTRY']._serialized_start=1829
-  _globals['_MODELSTATS_FAILURESBYREASONENTRY']._serialized_end=1884
-  _globals['_QUANTILES']._serialized_start=1886
-  _globals['_QUANTILES']._serialized_end=1949
-  _globals['_TELEMETRYSERVICE']._serialized_start=1952
-  _globals['_TELEMETRYSERVICE']._serialized_end=2162
+  _globals['_TELEMETRYSERVICE'].methods_by_name['ListDecisions']._loaded_options = None
+  _globals['_TELEMETRYSERVICE'].methods_by_name['ListDecisions']._serialized_options = b'\220\002\001'
+  _globals['_REQUESTRECORD']._serialized_start=255
+  _globals['_REQUESTRECORD']._serialized_end=777
+  _globals['_DECISIONFEATURES']._serialized_start=780
+  _globals['_DECISIONFEATURES']._serialized_end=1738
+  _globals['_DECISIONFEATURES_METADATAENTRY']._serialized_start=1592
+  _globals['_DECISIONFEATURES_METADATAENTRY']._serialized_end=1639
+  _globals['_FLEETSNAPSHOT']._serialized_start=1740
+  _globals['_FLEETSNAPSHOT']._serialized_end=1844
+  _globals['_MODELSTATE']._serialized_start=1847
+  _globals['_MODELSTATE']._serialized_end=2097
+  _globals['_ABILITYSTATE']._serialized_start=2100
+  _globals['_ABILITYSTATE']._serialized_end=2243
+  _globals['_ATTEMPT']._serialized_start=2246
+  _globals['_ATTEMPT']._serialized_end=2652
+  _globals['_ATTEMPT_OUTCOME']._serialized_start=2552
+  _globals['_ATTEMPT_OUTCOME']._serialized_end=2652
+  _globals['_REPORTREQUEST']._serialized_start=2655
+  _globals['_REPORTREQUEST']._serialized_end=2831
+  _globals['_REPORTRESPONSE']._serialized_start=2833
+  _globals['_REPORTRESPONSE']._serialized_end=2885
+  _globals['_WATCHSTATSREQUEST']._serialized_start=2887
+  _globals['_WATCHSTATSREQUEST']._serialized_end=2951
+  _globals['_WATCHSTATSRESPONSE']._serialized_start=2954
+  _globals['_WATCHSTATSRESPONSE']._serialized_end=3122
+  _globals['_MODELSTATS']._serialized_start=3125
+  _globals['_MODELSTATS']._serialized_end=3628
+  _globals['_MODELSTATS_FAILURESBYREASONENTRY']._serialized_start=3573
+  _globals['_MODELSTATS_FAILURESBYREASONENTRY']._serialized_end=3628
+  _globals['_QUANTILES']._serialized_start=3630
+  _globals['_QUANTILES']._serialized_end=3693
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=3695
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=3772
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=3774
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=3855
+  _globals['_LEARNEDABILITY']._serialized_start=3858
+  _globals['_LEARNEDABILITY']._serialized_end=4006
+  _globals['_WATCHABILITIESREQUEST']._serialized_start=4008
+  _globals['_WATCHABILITIESREQUEST']._serialized_end=4031
+  _globals['_WATCHABILITIESRESPONSE']._serialized_start=4033
+  _globals['_WATCHABILITIESRESPONSE']._serialized_end=4129
+  _globals['_LISTDECISIONSREQUEST']._serialized_start=4131
+  _globals['_LISTDECISIONSREQUEST']._serialized_end=4192
+  _globals['_LISTDECISIONSRESPONSE']._serialized_start=4195
+  _globals['_LISTDECISIONSRESPONSE']._serialized_end=4357
+  _globals['_TELEMETRYSERVICE']._serialized_start=4360
+  _globals['_TELEMETRYSERVICE']._serialized_end=4913
 # @@protoc_insertion_point(module_scope)

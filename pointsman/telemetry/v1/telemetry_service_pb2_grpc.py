@@ -45,6 +45,21 @@ class TelemetryServiceStub:
                 request_serializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchStatsRequest.SerializeToString,
                 response_deserializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchStatsResponse.FromString,
                 _registered_method=True)
+        self.RecordFeedback = channel.unary_unary(
+                '/pointsman.telemetry.v1.TelemetryService/RecordFeedback',
+                request_serializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.RecordFeedbackRequest.SerializeToString,
+                response_deserializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.RecordFeedbackResponse.FromString,
+                _registered_method=True)
+        self.WatchAbilities = channel.unary_stream(
+                '/pointsman.telemetry.v1.TelemetryService/WatchAbilities',
+                request_serializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchAbilitiesRequest.SerializeToString,
+                response_deserializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchAbilitiesResponse.FromString,
+                _registered_method=True)
+        self.ListDecisions = channel.unary_unary(
+                '/pointsman.telemetry.v1.TelemetryService/ListDecisions',
+                request_serializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.ListDecisionsRequest.SerializeToString,
+                response_deserializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.ListDecisionsResponse.FromString,
+                _registered_method=True)
 
 
 class TelemetryServiceServicer:
@@ -67,6 +82,28 @@ class TelemetryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordFeedback(self, request, context):
+        """RecordFeedback judges a request that was reported, and updates what is known of the model that answered it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchAbilities(self, request, context):
+        """WatchAbilities streams what was learned of the models: first all of it, then what changed, at most once a second. The stream
+        ends with OK when the service drains.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDecisions(self, request, context):
+        """ListDecisions pages through the decisions that are kept, newest first, with the snapshots that they were made on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TelemetryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +116,21 @@ def add_TelemetryServiceServicer_to_server(servicer, server):
                     servicer.WatchStats,
                     request_deserializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchStatsRequest.FromString,
                     response_serializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchStatsResponse.SerializeToString,
+            ),
+            'RecordFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordFeedback,
+                    request_deserializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.RecordFeedbackRequest.FromString,
+                    response_serializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.RecordFeedbackResponse.SerializeToString,
+            ),
+            'WatchAbilities': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchAbilities,
+                    request_deserializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchAbilitiesRequest.FromString,
+                    response_serializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchAbilitiesResponse.SerializeToString,
+            ),
+            'ListDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDecisions,
+                    request_deserializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.ListDecisionsRequest.FromString,
+                    response_serializer=pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.ListDecisionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +188,87 @@ class TelemetryService:
             '/pointsman.telemetry.v1.TelemetryService/WatchStats',
             pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchStatsRequest.SerializeToString,
             pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pointsman.telemetry.v1.TelemetryService/RecordFeedback',
+            pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.RecordFeedbackRequest.SerializeToString,
+            pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.RecordFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchAbilities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/pointsman.telemetry.v1.TelemetryService/WatchAbilities',
+            pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchAbilitiesRequest.SerializeToString,
+            pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.WatchAbilitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pointsman.telemetry.v1.TelemetryService/ListDecisions',
+            pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.ListDecisionsRequest.SerializeToString,
+            pointsman_dot_telemetry_dot_v1_dot_telemetry__service__pb2.ListDecisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

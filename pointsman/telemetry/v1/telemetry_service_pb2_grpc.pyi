@@ -40,6 +40,14 @@ class TelemetryServiceStub:
     place of the one before: a model that is not in it had no attempt in the window. The stream ends with OK when the
     service drains.
     """
+    RecordFeedback: _grpc.UnaryUnaryMultiCallable[_telemetry_service_pb2.RecordFeedbackRequest, _telemetry_service_pb2.RecordFeedbackResponse]
+    """RecordFeedback judges a request that was reported, and updates what is known of the model that answered it."""
+    WatchAbilities: _grpc.UnaryStreamMultiCallable[_telemetry_service_pb2.WatchAbilitiesRequest, _telemetry_service_pb2.WatchAbilitiesResponse]
+    """WatchAbilities streams what was learned of the models: first all of it, then what changed, at most once a second. The stream
+    ends with OK when the service drains.
+    """
+    ListDecisions: _grpc.UnaryUnaryMultiCallable[_telemetry_service_pb2.ListDecisionsRequest, _telemetry_service_pb2.ListDecisionsResponse]
+    """ListDecisions pages through the decisions that are kept, newest first, with the snapshots that they were made on."""
 
 @_typing.type_check_only
 class TelemetryServiceAsyncStub(TelemetryServiceStub):
@@ -53,6 +61,14 @@ class TelemetryServiceAsyncStub(TelemetryServiceStub):
     place of the one before: a model that is not in it had no attempt in the window. The stream ends with OK when the
     service drains.
     """
+    RecordFeedback: _aio.UnaryUnaryMultiCallable[_telemetry_service_pb2.RecordFeedbackRequest, _telemetry_service_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
+    """RecordFeedback judges a request that was reported, and updates what is known of the model that answered it."""
+    WatchAbilities: _aio.UnaryStreamMultiCallable[_telemetry_service_pb2.WatchAbilitiesRequest, _telemetry_service_pb2.WatchAbilitiesResponse]  # type: ignore[assignment]
+    """WatchAbilities streams what was learned of the models: first all of it, then what changed, at most once a second. The stream
+    ends with OK when the service drains.
+    """
+    ListDecisions: _aio.UnaryUnaryMultiCallable[_telemetry_service_pb2.ListDecisionsRequest, _telemetry_service_pb2.ListDecisionsResponse]  # type: ignore[assignment]
+    """ListDecisions pages through the decisions that are kept, newest first, with the snapshots that they were made on."""
 
 class TelemetryServiceServicer(metaclass=_abc_1.ABCMeta):
     """TelemetryService collects what happened and shows it live."""
@@ -75,5 +91,31 @@ class TelemetryServiceServicer(metaclass=_abc_1.ABCMeta):
         place of the one before: a model that is not in it had no attempt in the window. The stream ends with OK when the
         service drains.
         """
+
+    @_abc_1.abstractmethod
+    def RecordFeedback(
+        self,
+        request: _telemetry_service_pb2.RecordFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_telemetry_service_pb2.RecordFeedbackResponse, _abc.Awaitable[_telemetry_service_pb2.RecordFeedbackResponse]]:
+        """RecordFeedback judges a request that was reported, and updates what is known of the model that answered it."""
+
+    @_abc_1.abstractmethod
+    def WatchAbilities(
+        self,
+        request: _telemetry_service_pb2.WatchAbilitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_telemetry_service_pb2.WatchAbilitiesResponse], _abc.AsyncIterator[_telemetry_service_pb2.WatchAbilitiesResponse]]:
+        """WatchAbilities streams what was learned of the models: first all of it, then what changed, at most once a second. The stream
+        ends with OK when the service drains.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDecisions(
+        self,
+        request: _telemetry_service_pb2.ListDecisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_telemetry_service_pb2.ListDecisionsResponse, _abc.Awaitable[_telemetry_service_pb2.ListDecisionsResponse]]:
+        """ListDecisions pages through the decisions that are kept, newest first, with the snapshots that they were made on."""
 
 def add_TelemetryServiceServicer_to_server(servicer: TelemetryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
