@@ -13,7 +13,7 @@ from services.router.candidates import NO_SESSION, Candidate, Decision, Draws, J
 from services.router.drawing import drawn
 from services.router.policy import Policy
 from services.router.prepared import prepare
-from services.router.ranking import Found, rank, why
+from services.router.ranking import Found, quality_bar, rank, why
 from services.router.rules import Rule
 
 _ELIGIBLE = Verdict.ELIGIBLE
@@ -120,7 +120,8 @@ def decide(
             ),
         )  # fmt: skip
         found.append((candidate, list_price, reference))
-    ranked = rank(found, policy, preferred)
+    bar = quality_bar(found, policy)
+    ranked = rank(found, policy, preferred, bar)
     if not ranked:
         return Decision((), tuple(ruled_out), "no model is eligible", complexity)
     if pinned:
@@ -130,7 +131,9 @@ def decide(
     if policy.explore == 0.0 and not draws.arms:
         ranked[0] = ranked[0]._replace(propensity=1.0)
         return Decision(tuple(ranked), tuple(ruled_out), reason, complexity, 1.0)
-    return drawn(ranked, ruled_out, policy, draws, reason, complexity, Response(at_medium, below, above), preferred)
+    return drawn(
+        ranked, ruled_out, policy, draws, reason, complexity, Response(at_medium, below, above), preferred, bar
+    )
 
 
 def _least(one: float | None, other: float | None) -> float | None:

@@ -38,15 +38,19 @@ def odds(means: Sequence[float], deviations: Sequence[float]) -> list[float]:
     low = max(mean - FAR * deviation for mean, deviation in beliefs)
     step = (max(mean + FAR * deviation for mean, deviation in beliefs) - low) / STEPS
     totals = [0.0] * len(running)
-    before = [_cumulative(low, mean, deviation) for mean, deviation in beliefs]
-    for number in range(1, STEPS + 1):
-        after = [_cumulative(low + number * step, mean, deviation) for mean, deviation in beliefs]
-        halves = [(a + b) / 2 for a, b in zip(before, after, strict=True)]
+    erf = math.erf
+    # Twice the distribution of each at the edges of the steps, less one; written out, since a call for each takes as long again.
+    edges = []
+    for mean, deviation in beliefs:
+        start, width = (low - mean) / (deviation * _ROOT2), step / (deviation * _ROOT2)
+        edges.append([erf(start + number * width) for number in range(STEPS + 1)])
+    for number in range(STEPS):
+        # Four times the distribution in the middle of the step.
+        halves = [2.0 + edge[number] + edge[number + 1] for edge in edges]
         together = math.prod(halves)
         if together > 0.0:
-            for place, half in enumerate(halves):
-                totals[place] += (after[place] - before[place]) * together / half
-        before = after
+            for place, edge in enumerate(edges):
+                totals[place] += (edge[number + 1] - edge[number]) * together / halves[place]
     whole = sum(totals)
     for place, i in enumerate(running):
         found[i] = totals[place] / whole
@@ -63,6 +67,13 @@ def pick(chances: Sequence[float], point: float) -> int:
                 return index
             point -= chance
     return last
+
+
+def exceeds(mean: float, deviation: float, bar: float) -> float:
+    """The probability that a normally distributed value reaches a bar."""
+    if deviation <= 0.0:
+        return 1.0 if mean >= bar else 0.0
+    return 1.0 - _cumulative(bar, mean, deviation)
 
 
 def _cumulative(value: float, mean: float, deviation: float) -> float:

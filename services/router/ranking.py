@@ -10,9 +10,8 @@ from services.router.rules import Rule
 Found = tuple[Candidate, int, str]
 
 
-def rank(found: list[Found], policy: Policy, preferred: frozenset[str] | None) -> list[Candidate]:
+def rank(found: list[Found], policy: Policy, preferred: frozenset[str] | None, bar: float) -> list[Candidate]:
     """Best first: those that the rule prefers, then those above the quality bar, then by score or, for `cheapest`, by cost."""
-    bar = quality_bar([candidate for candidate, _, _ in found], policy)
     cheapest = policy.cheapest
     keyed = []
     for candidate, list_price, reference in found:
@@ -33,11 +32,11 @@ def rank(found: list[Found], policy: Policy, preferred: frozenset[str] | None) -
     return [key[-1]._replace(detail=told) if key[1] else key[-1] for key in keyed]
 
 
-def quality_bar(found: Sequence[Candidate], policy: Policy) -> float:
+def quality_bar(found: Sequence[Found], policy: Policy) -> float:
     """The P(right) below which a candidate comes after all others."""
     if policy.min_quality_share == 0.0 or not found:
         return policy.min_quality
-    return max(policy.min_quality, policy.min_quality_share * max(c.expected_quality for c in found))
+    return max(policy.min_quality, policy.min_quality_share * max(c.expected_quality for c, _, _ in found))
 
 
 def why(ranked: Sequence[Candidate], policy: Policy, judgement: Judgement, complexity: float, rule: Rule | None) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from services.router.candidates import Last, LiveModel, Needs, Verdict
+from services.router.candidates import Judgement, Last, LiveModel, Needs, Verdict
 from services.router.policy import Policy
 from services.router.rules import Rule
 
@@ -12,7 +12,7 @@ Ranked = list[tuple[str, float, float]]
 
 
 def naive(
-    fleet: Sequence[LiveModel], policy: Policy, judgement: Any, needs: Needs, rule: Rule | None, last: Last
+    fleet: Sequence[LiveModel], policy: Policy, judgement: Judgement, needs: Needs, rule: Rule | None, last: Last
 ) -> tuple[Ranked, dict[str, Verdict]]:
     """Reference, score and P(right) of the eligible models, best first; and why each of the others is none."""
     verdicts = {m.model.reference: _verdict(m, policy, judgement, needs, rule, last) for m in fleet}
@@ -45,7 +45,7 @@ def naive(
     return ranked, {reference: v for reference, v in verdicts.items() if v is not Verdict.ELIGIBLE}
 
 
-def _verdict(live: LiveModel, policy: Policy, judgement: Any, needs: Needs, rule: Rule | None, last: Last) -> Verdict:
+def _verdict(live: LiveModel, policy: Policy, judgement: Judgement, needs: Needs, rule: Rule | None, last: Last) -> Verdict:
     model = live.model
     limits = [limit for limit in (policy.max_cost_micros, needs.max_cost_micros) if limit is not None]
     slowest = [limit for limit in (policy.max_first_token_s, needs.max_first_token_s) if limit is not None]
@@ -67,14 +67,14 @@ def _verdict(live: LiveModel, policy: Policy, judgement: Any, needs: Needs, rule
     return next((verdict for verdict, holds in checks if holds), Verdict.ELIGIBLE)
 
 
-def _tokens(live: LiveModel, judgement: Any, needs: Needs) -> int:
+def _tokens(live: LiveModel, judgement: Judgement, needs: Needs) -> int:
     ratio = live.model.output_ratio
     expected = judgement.output_tokens if ratio == 1.0 else math.floor(judgement.output_tokens * ratio) + 1
     wanted = math.inf if needs.wanted_output_tokens is None else needs.wanted_output_tokens
     return int(min(expected, live.model.max_output_tokens, wanted))
 
 
-def _cost(live: LiveModel, judgement: Any, needs: Needs, last: Last) -> float:
+def _cost(live: LiveModel, judgement: Judgement, needs: Needs, last: Last) -> float:
     price, cached = live.model.price, 0
     if live.model.reference == last.reference:
         cached = min(last.tokens, judgement.input_tokens)
@@ -85,7 +85,7 @@ def _cost(live: LiveModel, judgement: Any, needs: Needs, last: Last) -> float:
     ) / 1e6
 
 
-def _chance(live: LiveModel, policy: Policy, judgement: Any) -> float:
+def _chance(live: LiveModel, policy: Policy, judgement: Judgement) -> float:
     complexity = policy.default_complexity if judgement.fallback else judgement.complexity
     if judgement.fallback or judgement.chances is None:
         small = 0.95 - complexity * 0.95

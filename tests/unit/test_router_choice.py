@@ -15,7 +15,7 @@ from services.router.experiments import Experiment
 from services.router.policy import Policy
 from services.router.rules import Rule, When
 from tests.unit.routing import JUDGEMENT, NEEDS, POLICY, live, price, snapshot
-from tests.unit.test_router_decision import ALL_NEEDS, JUDGEMENTS, POLICIES, fleets
+from tests.unit.test_router_decision import ALL_NEEDS, CHEAPEST, JUDGEMENTS, fleets
 
 GOOD, CHEAP = live("good", quality=1.0, price=price(5, 20)), live("cheap", quality=0.2, price=price(0.1, 0.2))
 FLEET = snapshot(GOOD, CHEAP)
@@ -157,11 +157,11 @@ def test_exploration_tries_what_may_be_better_as_often_as_it_says() -> None:
     assert 0.1 < told["b"] < 0.3
     assert "c" not in counted
     explored = next(d for d in decisions if d.explored)
-    assert explored.reason == "explored, as one in 2 is: it may be better than p/a"
+    assert explored.reason == "explored, since it may be better than p/a; 50% of the requests are drawn so"
 
 
 @given(
-    fleets(), POLICIES, st.floats(0, 1), JUDGEMENTS, ALL_NEEDS, st.integers(0, 99), st.floats(0, 0.5), st.floats(0, 0.5)
+    fleets(), CHEAPEST, st.floats(0, 1), JUDGEMENTS, ALL_NEEDS, st.integers(0, 99), st.floats(0, 0.5), st.floats(0, 0.5)
 )
 def test_the_odds_of_all_candidates_add_up_to_one_and_the_first_knows_its_own(
     fleet: Sequence[LiveModel], policy: Policy, explore: float, judgement: Any, needs: Any, n: int, one: float, two: float
