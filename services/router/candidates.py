@@ -44,7 +44,8 @@ class Ability(NamedTuple):
 class LiveModel:
     """A model and what is known of it now: `model.price` is the one in force.
 
-    `unavailable` says why it cannot serve, empty where it can. `abilities` are by intent, and under "" for all others.
+    `unavailable` says why it cannot serve, empty where it can; `circuit` why it is left alone after failures.
+    `abilities` are by intent, and under "" for all others.
     """
 
     model: Model
@@ -53,6 +54,7 @@ class LiveModel:
     tokens_per_second: float
     reliability: float
     abilities: Mapping[str, Ability]
+    circuit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

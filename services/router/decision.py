@@ -87,6 +87,9 @@ def decide(
         if live.unavailable:
             ruled_out.append(Candidate(live.model, Verdict.UNAVAILABLE, live.unavailable))
             continue
+        if live.circuit:
+            ruled_out.append(Candidate(live.model, Verdict.CIRCUIT_OPEN, live.circuit))
+            continue
         if max_first_token_s is not None and live.first_token_s > max_first_token_s:
             told = f"first token after {live.first_token_s:.3g} s, the limit is {max_first_token_s:.3g} s"
             ruled_out.append(Candidate(live.model, Verdict.TOO_SLOW, told))

@@ -23,6 +23,7 @@ from pointsman.provider.v1 import provider_service_pb2 as provider_pb
 from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceStub
 from pointsman.telemetry.v1 import telemetry_service_pb2 as telemetry_pb
 from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
+from services.router.breaker import Breaker
 from services.router.candidates import LiveModel, Snapshot
 from services.router.learned import Learned
 from services.router.observed import Observed
@@ -85,6 +86,7 @@ class Fleet:
         self._clock = clock
         self._unavailable: dict[str, str] = {}
         self._observed: dict[str, Observed] = {}
+        self._breakers: dict[str, Breaker] = {}
         self._prices: Mapping[str, Price] = {}
         self._stats: dict[str, telemetry_pb.ModelStats] = {}
         self._stats_at_s = float("-inf")
@@ -103,6 +105,7 @@ class Fleet:
         for reference in self.references:
             self._unavailable.setdefault(reference, unknown)
             self._observed.setdefault(reference, Observed())
+            self._breakers.setdefault(reference, Breaker())
         self.snapshot = self._build()
 
     def set_prices(self, prices: Mapping[str, Price]) -> None:
@@ -119,17 +122,39 @@ class Fleet:
         """The stub of one provider's process."""
         return self._stubs[name]
 
+    def begin(self, reference: str) -> None:
+        """An attempt begins; where it tries a model that failed too often, all other requests keep away until it has ended."""
+        if self._breakers[reference].begin(self._clock.monotonic()):
+            self._rebuild()
+
+    def let_go(self, reference: str) -> None:
+        """An attempt ended that says nothing of the model: it was cancelled, or the request did not suit it."""
+        self._breakers[reference].let_go()
+
     def observe(
-        self, reference: str, *, failed: bool, first_token_s: float | None, tokens_per_second: float | None
+        self,
+        reference: str,
+        *,
+        failed: bool,
+        first_token_s: float | None,
+        tokens_per_second: float | None,
+        retry_after_s: float = 0.0,
     ) -> None:
         """Takes the outcome of one attempt of this router that was not cancelled."""
+        now_s, breaker = self._clock.monotonic(), self._breakers[reference]
         self._observed[reference].add(
-            self._clock.monotonic(), failed=failed, first_token_s=first_token_s, tokens_per_second=tokens_per_second
+            now_s, failed=failed, first_token_s=first_token_s, tokens_per_second=tokens_per_second
         )
+        state = breaker.state(now_s)
+        breaker.ended(now_s, failed=failed, retry_after_s=retry_after_s)
         if failed:
-            # The next request must know at once; what went well can wait for the next refresh.
             self._failed_lately[reference] += 1
-            self.snapshot = self._build()
+        if (after := breaker.state(now_s)) is not state:
+            words = breaker.refusal(now_s) or "it answers again"
+            logger.warning("circuit of %s: %s to %s, %s", reference, state.value, after.value, words)
+        if failed or after is not state:
+            # The next request must know at once; what went well can wait for the next refresh.
+            self._rebuild()
 
     async def run(self) -> None:
         """Watches every provider and telemetry; a watch that breaks is taken up again."""
@@ -259,4 +284,5 @@ class Fleet:
             tokens_per_second,
             reliability(attempts, failures),
             self._learned.abilities(model),
+            self._breakers[model.reference].refusal(now_s),
         )

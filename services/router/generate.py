@@ -215,6 +215,7 @@ class _Generation:
                 stall_s=limits.stall_timeout_s,
             )
             ended = False
+            self._fleet.begin(model.reference)
             try:
                 if not self._sequence:
                     # Only now, so that the provider is already at work while the client is told.
@@ -236,16 +237,22 @@ class _Generation:
                     first_token_s, limits.first_token_timeout_s, candidate.expected_first_token_s
                 ):
                     self._journal.cancelled(model, attempt)
+                    self._fleet.let_go(model.reference)
                 else:
                     self._journal.failed(model, attempt, error)
                     # A model is not less reliable because a request does not suit it.
-                    if not isinstance(error, errors.CallerError):
-                        self._observe(model, attempt, attempt.tokens, failed=True)
+                    if isinstance(error, errors.CallerError):
+                        self._fleet.let_go(model.reference)
+                    else:
+                        self._observe(
+                            model, attempt, attempt.tokens, failed=True, retry_after_s=error.retry_after_s or 0.0
+                        )
                 tracing.fail(span, error.reason.value)
                 return error
             finally:
                 if not ended:
                     self._journal.cancelled(model, attempt)
+                    self._fleet.let_go(model.reference)
                 attempt.close()
 
     async def _stream(self, attempt: Attempt) -> GenerationFinished:
@@ -275,10 +282,13 @@ class _Generation:
         session = self._routed.asked.session
         self._memory.sessions.served(session, model.reference, tokens, self._clock.monotonic())
 
-    def _observe(self, model: Model, attempt: Attempt, output_tokens: int, *, failed: bool) -> None:
+    def _observe(
+        self, model: Model, attempt: Attempt, output_tokens: int, *, failed: bool, retry_after_s: float = 0.0
+    ) -> None:
         self._fleet.observe(
             model.reference,
             failed=failed,
             first_token_s=attempt.first_token_s,
             tokens_per_second=attempt.tokens_per_second(output_tokens),
+            retry_after_s=retry_after_s,
         )

@@ -108,8 +108,8 @@ def to_model_status(live: LiveModel) -> pb.ModelStatus:
     """A model as the router sees it now."""
     return pb.ModelStatus(
         card=to_card(live.model),
-        available=not live.unavailable,
-        detail=live.unavailable,
+        available=not (live.unavailable or live.circuit),
+        detail=live.unavailable or live.circuit,
         tokens_per_second=live.tokens_per_second,
         first_token_seconds=live.first_token_s,
     )

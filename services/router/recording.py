@@ -32,6 +32,7 @@ def _to_state(live: LiveModel) -> pb.ModelState:
     return pb.ModelState(
         card=to_card(live.model),
         unavailable=live.unavailable,
+        circuit=live.circuit,
         first_token_seconds=live.first_token_s,
         tokens_per_second=live.tokens_per_second,
         reliability=live.reliability,
@@ -85,6 +86,7 @@ def _from_state(state: pb.ModelState) -> LiveModel:
         state.tokens_per_second,
         state.reliability,
         abilities,
+        state.circuit,
     )
 
 

@@ -127,6 +127,6 @@ def no_candidate(decision: Decision) -> errors.PointsmanError:
     """The error for a decision without any eligible model: waiting helps where one is only unavailable."""
     told = unmet(decision)
     words = "; ".join(f"{reference}: {why}" for reference, why in told.items())
-    if any(candidate.verdict is Verdict.UNAVAILABLE for candidate in decision.ruled_out):
+    if any(candidate.verdict in (Verdict.UNAVAILABLE, Verdict.CIRCUIT_OPEN) for candidate in decision.ruled_out):
         return errors.AllCandidatesUnavailable(f"every capable model is down: {words}", retry_after_s=1.0)
     return errors.NoCapableModel(f"no configured model can do this: {words}")

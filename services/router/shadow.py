@@ -118,7 +118,8 @@ class Shadows:
             stall_s=limits.stall_timeout_s,
         )
         usage: Usage | None = None
-        reason, texts = "", []
+        reason, texts, told = "", [], False
+        self._fleet.begin(model.reference)
         try:
             while True:
                 event = await attempt.next_event()
@@ -129,11 +130,15 @@ class Shadows:
                         usage = event.finished.usage
                         break
             self._observe(model, attempt, usage.output_tokens, failed=False)
+            told = True
         except errors.PointsmanError as error:
             reason = error.reason.value
             if not isinstance(error, errors.CallerError):
                 self._observe(model, attempt, attempt.tokens, failed=True)
+                told = True
         finally:
+            if not told:
+                self._fleet.let_go(model.reference)
             self._running -= 1
             answer = "".join(texts)
             journal.shadowed(model, attempt, usage, reason, experiment=experiment.name, answer=answer)

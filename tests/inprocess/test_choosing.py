@@ -47,7 +47,7 @@ class StoppedClock(SystemClock):
     """A clock that stands, so that nothing fades between two requests."""
 
     @staticmethod
-    def monotonic() -> float:  # type: ignore[override]
+    def monotonic() -> float:
         return 1_000.0
 
 
