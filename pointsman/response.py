@@ -18,12 +18,13 @@ prompt's difficulty and discrimination; since there are three points, there is o
 import math
 from typing import NamedTuple
 
-# Where an open model of 45 to 70 billion parameters stands: mixtral-8x7b lies about so far between 7B models and gpt-4-1106 on MMLU.
+# Where the classifier's medium models stand: between mixtral-8x7b, some 0.3 below the small ones, and open models of 49 and 51 billion
+# parameters, about as good as the frontier model.
 MEDIUM = 0.4
 # Chances beyond these are not believed: the classifier's calibration has no data there.
 LOWEST, HIGHEST = 0.02, 0.98
 # Models above the frontier and below the small ones are judged by the line that goes on, so far and no further.
-LOWEST_ABILITY, HIGHEST_ABILITY = -1.0, 2.0
+LOWEST_ABILITY, HIGHEST_ABILITY = -2.0, 4.0
 
 
 class Chances(NamedTuple):

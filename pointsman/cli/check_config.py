@@ -16,7 +16,7 @@ from pointsman.cli.failures import EXIT_FAILURE, run_command
 from pointsman.cli.figures import price, share, size
 from pointsman.cli.target import choose_run_dir
 from pointsman.config.addresses import provider_address
-from pointsman.config.catalogue import Model, complete_models
+from pointsman.config.catalogue import FROM_FILE, Model, complete_models
 from pointsman.config.load import LoadedConfig, load_config
 from pointsman.config.route_file import read_route_file
 from pointsman.config.schema import (
@@ -115,11 +115,12 @@ def _upstream(section: AnyProvider) -> str:
 
 
 def models_table(models: tuple[Model, ...]) -> Table:
-    """One row a model, complete; prices in US dollars per million tokens."""
+    """One row a model, complete; prices in US dollars per million tokens, and where its quality comes from."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("model", no_wrap=True)
     for title in ("in $/M", "out $/M", "cached $/M", "context", "longest answer", "quality"):
         table.add_column(title, justify="right")
+    table.add_column("from", overflow="fold")
     table.add_column("can", overflow="fold")
     for model in models:
         table.add_row(
@@ -129,7 +130,8 @@ def models_table(models: tuple[Model, ...]) -> Table:
             price(model.price.cache_read_micros_per_mtok),
             size(model.context_tokens),
             size(model.max_output_tokens),
-            share(model.quality),
+            f"{model.quality:.2f} ±{model.quality_deviation:.2f}",
+            model.quality_source if model.quality_source == FROM_FILE else f"shipped: {model.quality_source}",
             ", ".join(sorted(model.capabilities)),
         )
     return table

@@ -1,14 +1,23 @@
-"""The models as the router knows them: the file's values, completed from genai-prices where it leaves them out."""
+"""The models as the router knows them: the file's values, completed where it leaves them out.
+
+Prices and context sizes come from genai-prices, abilities from those that ship (`abilities.yaml`).
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pointsman.config.abilities import ShippedAbility, read_abilities
 from pointsman.config.load import ConfigError, LoadedConfig
 from pointsman.config.prices import ListPrice, look_up
-from pointsman.config.schema import CapabilityName, ModelSection, PriceSection
+from pointsman.config.routing_schema import PriceSection
+from pointsman.config.schema import CapabilityName, ModelSection, TritonSection
 
 # Where genai-prices knows no context size either.
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
+# How far an ability that the operator gives may be off, where he does not say.
+GIVEN_QUALITY_DEVIATION = 0.1
+# The source of a quality that the operator gives.
+FROM_FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,12 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model, complete. `quality` as in the configuration; times in seconds, rates in tokens per second."""
+    """One model, complete. Times in seconds, rates in tokens per second.
+
+    `quality` is its ability between a small open model (0) and a frontier model (1), `quality_by_intent` where single intents differ,
+    `quality_deviation` how far they may be off, `quality_source` where they come from: FROM_FILE, or the id of a shipped source.
+    `reference` is `provider/model`.
+    """
 
     provider: str
     name: str
@@ -48,29 +62,37 @@ class Model:
     quality_by_intent: Mapping[str, float]
     first_token_s: float
     tokens_per_second: float
+    quality_deviation: float = 0.15
+    output_ratio: float = 1.0
+    residency: frozenset[str] = frozenset()
+    self_hosted: bool = False
+    quality_source: str = FROM_FILE
+    # Stored, since it is read for every model in every request.
+    reference: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def reference(self) -> str:
-        """`provider/model`."""
-        return f"{self.provider}/{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reference", f"{self.provider}/{self.name}")
 
 
 def complete_models(config: LoadedConfig) -> tuple[Model, ...]:
     """Completes every model; raises ConfigError that names each field which nobody knows."""
     wanting = {_list_reference(config, m) for m in config.mesh.models if m.price is None or m.context_tokens is None}
     known = look_up(sorted(wanting))
+    shipped = read_abilities() if any(m.quality is None for m in config.mesh.models) else None
     models, problems = [], []
     for index, section in enumerate(config.mesh.models):
-        found = known.get(_list_reference(config, section))
-        problems += [
-            config.problem(
-                ("models", index, field),
-                f"expected a value; genai-prices knows none for {section.provider}/{section.model}",
-            )
-            for field in _missing(section, found)
-        ]
-        if not _missing(section, found):
-            models.append(_complete(section, found))
+        reference = _list_reference(config, section)
+        found = known.get(reference)
+        ability = shipped.find(reference) if shipped and section.quality is None else None
+        missing = [(name, f"genai-prices knows none for {reference}") for name in _missing(section, found)]
+        if section.quality is None and ability is None:
+            missing.append(("quality", f"no ability is shipped for {reference}"))
+        problems += [config.problem(("models", index, name), f"expected a value; {why}") for name, why in missing]
+        if not missing:
+            hosted = section.self_hosted
+            if hosted is None:
+                hosted = isinstance(config.mesh.providers[section.provider], TritonSection)
+            models.append(_complete(section, found, ability, self_hosted=hosted))
     if problems:
         raise ConfigError(config.path, problems)
     return tuple(models)
@@ -94,10 +116,13 @@ def _missing(section: ModelSection, found: ListPrice | None) -> list[str]:
     return missing
 
 
-def _complete(section: ModelSection, found: ListPrice | None) -> Model:
+def _complete(
+    section: ModelSection, found: ListPrice | None, ability: ShippedAbility | None, *, self_hosted: bool
+) -> Model:
     context = section.context_tokens or (found.context_tokens if found else None)
     price = section.price or (_as_section(found) if found else None)
-    assert context is not None and price is not None
+    quality = ability.overall if ability else section.quality
+    assert context is not None and price is not None and quality is not None
     return Model(
         provider=section.provider,
         name=section.model,
@@ -105,10 +130,15 @@ def _complete(section: ModelSection, found: ListPrice | None) -> Model:
         context_tokens=context,
         max_output_tokens=section.max_output_tokens or min(DEFAULT_MAX_OUTPUT_TOKENS, context),
         price=_micros(price),
-        quality=section.quality,
-        quality_by_intent=dict(section.quality_by_intent),
+        quality=quality,
+        quality_by_intent={**(ability.by_intent if ability else {}), **section.quality_by_intent},
         first_token_s=section.first_token_s,
         tokens_per_second=section.tokens_per_second,
+        quality_deviation=section.quality_deviation or (ability.deviation if ability else GIVEN_QUALITY_DEVIATION),
+        output_ratio=section.output_ratio,
+        residency=section.residency,
+        self_hosted=self_hosted,
+        quality_source=ability.source if ability else FROM_FILE,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from pointsman.config.schema import Name, Section
+from pointsman.config.fields import Name, Section
 from pointsman.config.yaml_file import ConfigError, Location, read_yaml
 
 LEAST_EXAMPLES = 3

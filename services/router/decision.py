@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 
 from pointsman.config.catalogue import Model
-from pointsman.response import MEDIUM, Response
+from pointsman.response import HIGHEST_ABILITY, LOWEST_ABILITY, MEDIUM, Response
 from services.router.candidates import NO_SESSION, Candidate, Decision, Draws, Judgement, Last, Needs, Snapshot, Verdict
 from services.router.drawing import drawn
 from services.router.policy import Policy
@@ -51,7 +51,7 @@ def decide(
     capabilities, max_cost = needs.capabilities, _least(needs.max_cost_micros, policy.max_cost_micros)
     max_first_token_s = _least(needs.max_first_token_s, policy.max_first_token_s)
     min_rate = max(needs.min_tokens_per_second or 0.0, policy.min_tokens_per_second or 0.0)
-    exp = math.exp
+    exp, lowest, highest = math.exp, LOWEST_ABILITY, HIGHEST_ABILITY
     success_value, stay_bonus = policy.success_value_micros, policy.stay_bonus_micros
     found: list[Found] = []
     for (
@@ -109,7 +109,7 @@ def decide(
             ruled_out.append(_too_dear(live.model, cost, needs, policy))
             continue
         # `Response.logit`, written out: a call for each model would take as long as all the rest.
-        bounded = mean if -1.0 <= mean <= 2.0 else -1.0 if mean < -1.0 else 2.0
+        bounded = lowest if mean < lowest else highest if mean > highest else mean
         logit = at_medium + (bounded - MEDIUM) * (below if bounded < MEDIUM else above)
         quality = reliable / (1.0 + exp(-logit))
         value = quality * success_value

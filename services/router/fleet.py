@@ -28,6 +28,7 @@ from services.router.candidates import LiveModel, Snapshot
 from services.router.learned import Learned
 from services.router.observed import Observed
 from services.router.policy import reliability
+from services.router.prepared import prepare
 from services.runtime.channel import undecodable
 from services.runtime.clock import Clock
 from services.runtime.health import Health
@@ -93,6 +94,7 @@ class Fleet:
         # Own failures that telemetry's tick may not hold yet: since the last tick, and since the one before.
         self._failed_lately: Counter[str] = Counter()
         self._failed_before: Counter[str] = Counter()
+        self.snapshot = Snapshot((), revision)
         self.replace(models, revision, "its provider was not reached yet")
 
     def replace(
@@ -106,12 +108,12 @@ class Fleet:
             self._unavailable.setdefault(reference, unknown)
             self._observed.setdefault(reference, Observed())
             self._breakers.setdefault(reference, Breaker())
-        self.snapshot = self._build()
+        self._rebuild()
 
     def set_prices(self, prices: Mapping[str, Price]) -> None:
         """Takes the prices in force, by `provider/model`; a model that is not named keeps its configured one."""
         self._prices = prices
-        self.snapshot = self._build()
+        self._rebuild()
 
     def prior(self, reference: str, intent: str) -> float:
         """A model's ability for an intent by the configuration; 0 for a model that it does not have."""
@@ -234,7 +236,11 @@ class Fleet:
                 self._unavailable[model.reference] = reason
 
     def _rebuild(self) -> None:
+        """Swaps the snapshot; for the policies that decided on the last one it is prepared here and not by a request."""
+        used = self.snapshot.prepared.values()
         self.snapshot = self._build()
+        for prepared in used:
+            prepare(self.snapshot, prepared.policy)
 
     async def _refresh(self) -> None:
         """Own observations and stale figures change with time alone."""
@@ -243,7 +249,7 @@ class Fleet:
             await asyncio.sleep(1.0)
 
     async def _swap(self) -> None:
-        self.snapshot = self._build()
+        self._rebuild()
         some = any(not live.unavailable for live in self.snapshot.models)
         reasons = sorted({live.unavailable for live in self.snapshot.models if live.unavailable})
         await self._health.report(MODELS, some, f"no model is available: {'; '.join(reasons)[:300]}", vital=True)

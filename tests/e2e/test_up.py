@@ -101,7 +101,7 @@ def test_a_second_mesh_in_the_same_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        (CONFIG.replace("quality: 0.4", "quality: 4"), "mesh.yaml:9: models.0.quality: expected"),
+        (CONFIG.replace("quality: 0.4", "quality: 40"), "mesh.yaml:9: models.0.quality: expected"),
         # Prices that nobody knows are found out by the router itself.
         (CONFIG.replace(", price: {input: 2, output: 8}", ""), "models.1.price: expected a value"),
     ],

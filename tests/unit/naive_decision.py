@@ -96,7 +96,7 @@ def _chance(live: LiveModel, policy: Policy, judgement: Judgement) -> float:
         [math.log(c / (1 - c)) for c in (min(0.98, max(0.02, c)) for c in chances)]
     )
     model = live.model
-    ability = min(2.0, max(-1.0, model.quality_by_intent.get(judgement.intent, model.quality)))
+    ability = min(4.0, max(-2.0, model.quality_by_intent.get(judgement.intent, model.quality)))
     logit = (
         small + (medium - small) * ability / 0.4
         if ability < 0.4

@@ -20,7 +20,7 @@ from tests.unit.routing import JUDGEMENT, NEEDS, POLICY, live, price, snapshot
 CAPABILITIES = st.frozensets(st.sampled_from(CapabilityName), max_size=3)
 # Coarse numbers: what is tested is the order, not the last bit of a float.
 HUNDREDTHS = st.integers(0, 100).map(lambda n: n / 100)
-ABILITIES = st.integers(-120, 220).map(lambda n: n / 100)
+ABILITIES = st.integers(-250, 450).map(lambda n: n / 100)
 
 
 @st.composite

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pointsman.response import Chances, chances_of, response
 
 INNER = st.floats(0.02, 0.98)
-ABILITIES = st.floats(-3, 4)
+ABILITIES = st.floats(-5, 7)
 
 
 @given(INNER, INNER, INNER)
@@ -48,4 +48,4 @@ def test_what_lies_beyond_the_scale_goes_on_a_little() -> None:
     line = response(Chances(0.3, 0.5, 0.8))
     assert line.probability(-0.5) < 0.3
     assert line.probability(1.4) > 0.8
-    assert line.probability(4.0) == line.probability(2.0)
+    assert line.probability(7.0) == line.probability(4.0)
