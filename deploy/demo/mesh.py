@@ -49,8 +49,8 @@ def _config(endpoints: Endpoints) -> Mapping[str, object]:
             {
                 "provider": "triton",
                 "model": "tiny-chat",
-                # It stands in for a small open model of some billion parameters; its own three million know far less.
-                "quality": 0.35,
+                # It stands in for an open model of 8 billion parameters; its own three million know far less.
+                "quality": 0.0,
                 "context_tokens": 1024,
                 "max_output_tokens": 160,
                 "price": {"input": 0.02, "output": 0.04},
@@ -59,20 +59,19 @@ def _config(endpoints: Endpoints) -> Mapping[str, object]:
                 "chat_template": str(CHAT_TEMPLATE),
                 "capabilities": ["seed", "continue_from_prefix"],
             },
-            _commercial("openai", "gpt-5-mini", 0.80, 0.3, 160),
-            _commercial("openai", "gpt-5", 0.93, 0.5, 90),
-            _commercial("anthropic", "claude-haiku-4-5", 0.82, 0.3, 170),
-            _commercial("anthropic", "claude-sonnet-4-5", 0.95, 0.5, 110),
+            _commercial("openai", "gpt-5-mini", 0.3, 160),
+            _commercial("openai", "gpt-5", 0.5, 90),
+            _commercial("anthropic", "claude-haiku-4-5", 0.3, 170),
+            _commercial("anthropic", "claude-sonnet-4-5", 0.5, 110),
         ],
     }
 
 
-def _commercial(provider: str, model: str, quality: float, first_token_s: float, rate: float) -> Mapping[str, object]:
-    """Prices and windows come from genai-prices."""
+def _commercial(provider: str, model: str, first_token_s: float, rate: float) -> Mapping[str, object]:
+    """Prices and windows come from genai-prices, abilities are shipped."""
     return {
         "provider": provider,
         "model": model,
-        "quality": quality,
         "max_output_tokens": 1024,
         "first_token_s": first_token_s,
         "tokens_per_second": rate,
