@@ -1,4 +1,4 @@
-"""Talks to a mesh from Python: streams answers, completes, explains and lists. Async only.
+"""Talks to a mesh from Python: streams answers, completes, explains, lists and takes feedback. Async only.
 
     async with Client("127.0.0.1:7070") as client:
         async with client.generate("Why do points freeze?", policy="economy") as stream:
@@ -23,7 +23,14 @@ from pointsman.channel import open_channel
 from pointsman.items import Finished, Switched, finished_from
 from pointsman.llm.v1.prompt_pb2 import Prompt, ToolCall
 from pointsman.requests import AskOptions, make_ask
-from pointsman.router.v1.router_service_pb2 import CompleteResponse, ListModelsRequest, ModelStatus, RouteDecision
+from pointsman.router.v1.router_service_pb2 import (
+    CompleteResponse,
+    ListModelsRequest,
+    ModelStatus,
+    RecordFeedbackRequest,
+    RecordFeedbackResponse,
+    RouteDecision,
+)
 from pointsman.router.v1.router_service_pb2_grpc import RouterServiceStub
 from pointsman.stream import AnswerStream, Call
 
@@ -46,8 +53,9 @@ class Client:
     """One connection to a router, at `unix:/path` or `host:port`; close it, or use it as an async context manager.
 
     `prompt` is text or a whole Prompt; AskOptions lists what may go with it: sampling, policy, pinned_model, required_capabilities,
-    max_cost_usd, session_key, switch_mode, request_id. `timeout_s` is the whole call's time; without one the router's own limit
-    holds. All methods raise PointsmanError; InvalidRequest before anything is sent, where an option is wrong on its face.
+    limits on cost and speed, session_key, tenant, tags, metadata, data_class, switch_mode, request_id. `timeout_s` is the whole
+    call's time; without one the router's own limit holds. All methods raise PointsmanError; InvalidRequest before anything is sent,
+    where an option is wrong on its face.
     """
 
     def __init__(self, address: str) -> None:
@@ -95,6 +103,16 @@ class Client:
         """Returns what can be asked for, with price and live state."""
         response = await _call(self._router.ListModels, ListModelsRequest(), timeout_s)
         return tuple(response.models)
+
+    async def record_feedback(
+        self, request_id: str, quality: float, *, comment: str = "", timeout_s: float | None = None
+    ) -> RecordFeedbackResponse:
+        """Says how good an answer was, 0 useless to 1 perfect; returns the ability that its model is thought to have now.
+
+        Raises RequestUnknown for a request that the mesh does not remember; feedback again takes the place of the first.
+        """
+        request = RecordFeedbackRequest(request_id=request_id, quality=quality, comment=comment)
+        return await _call(self._router.RecordFeedback, request, timeout_s)
 
 
 async def _call(

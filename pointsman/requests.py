@@ -1,7 +1,7 @@
 """Builds the router's requests from what a Python user has at hand."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
@@ -16,6 +16,9 @@ from pointsman.router.v1.router_service_pb2 import (
     RoutingConstraints,
     SwitchMode,
 )
+
+# A day: no limit on a wait is longer.
+LONGEST_S = 86_400
 
 
 class AskOptions(TypedDict, total=False):
@@ -32,11 +35,20 @@ class AskOptions(TypedDict, total=False):
     required_capabilities: "Sequence[Capability]"
     # US dollars that the answer may cost.
     max_cost_usd: float
-    # For the prompt cache of the model that answered last; the router does not use it yet.
+    # Requests with the same key prefer the model that answered last, for its prompt cache, and stay in the same arm of an experiment.
     session_key: str
+    # Who asks and what for, which rules and experiments of the mesh's configuration may look at.
+    tenant: str
+    tags: Sequence[str]
+    metadata: Mapping[str, str]
+    # How private the prompt is; a policy may keep some classes on self-hosted models.
+    data_class: str
+    # Models that are slower than this now are ruled out.
+    max_first_token_s: float
+    min_tokens_per_second: float
     # What may happen when a model fails in the middle of its answer; until switching then is served, the failure is raised.
     switch_mode: "SwitchMode"
-    # Joins retries, traces and records.
+    # Joins retries, traces and records; experiments and exploration draw by it.
     request_id: str
 
 
@@ -63,7 +75,9 @@ class Ask:
 
     def explain(self) -> ExplainRequest:
         """For the decision alone."""
-        return ExplainRequest(prompt=self.prompt, sampling=self.sampling, constraints=self.constraints)
+        return ExplainRequest(
+            request_id=self.request_id, prompt=self.prompt, sampling=self.sampling, constraints=self.constraints
+        )
 
 
 def make_ask(prompt: str | Prompt, **options: Unpack[AskOptions]) -> Ask:
@@ -73,6 +87,10 @@ def make_ask(prompt: str | Prompt, **options: Unpack[AskOptions]) -> Ask:
         required_capabilities=options.get("required_capabilities", ()),
         session_key=options.get("session_key", ""),
         switch_mode=options.get("switch_mode"),
+        tenant=options.get("tenant", ""),
+        tags=options.get("tags", ()),
+        metadata=options.get("metadata", {}),
+        data_class=options.get("data_class", ""),
     )
     if (pinned_model := options.get("pinned_model")) is not None:
         constraints.pinned_model.CopyFrom(parse_model(pinned_model))
@@ -80,6 +98,15 @@ def make_ask(prompt: str | Prompt, **options: Unpack[AskOptions]) -> Ask:
         if not (math.isfinite(max_cost_usd) and 0 <= max_cost_usd <= 1e9):
             raise errors.InvalidRequest.of("max_cost_usd", f"expected US dollars, 0 or more, found {max_cost_usd}")
         constraints.max_cost_micros = round(max_cost_usd * 1e6)
+    if (max_first_token_s := options.get("max_first_token_s")) is not None:
+        if not 0 < max_first_token_s <= LONGEST_S:
+            expected = f"expected seconds, above 0 and at most {LONGEST_S}, found {max_first_token_s}"
+            raise errors.InvalidRequest.of("max_first_token_s", expected)
+        constraints.max_first_token_time.FromNanoseconds(round(max_first_token_s * 1e9))
+    if (rate := options.get("min_tokens_per_second")) is not None:
+        if not (math.isfinite(rate) and rate >= 0):
+            raise errors.InvalidRequest.of("min_tokens_per_second", f"expected a rate, 0 or more, found {rate}")
+        constraints.min_tokens_per_second = rate
     whole = make_prompt(prompt) if isinstance(prompt, str) else prompt
     return Ask(whole, options.get("sampling"), constraints, options.get("request_id", ""))
 

@@ -13,7 +13,8 @@ from rich.text import Text
 from pointsman.channel import open_channel
 from pointsman.cli.consoles import answers, notes
 from pointsman.cli.failures import EXIT_FAILURE, run_command
-from pointsman.cli.figures import price, share, size
+from pointsman.cli.figures import price, size
+from pointsman.cli.routing_tables import routing_tables
 from pointsman.cli.target import choose_run_dir
 from pointsman.config.addresses import provider_address
 from pointsman.config.catalogue import FROM_FILE, Model, complete_models
@@ -44,7 +45,7 @@ def run_check_config(file: Path, run_dir: Path | None, *, live: bool) -> int:
             models = await asyncio.to_thread(complete_models, loaded)
         console = answers()
         console.print(Text(f"{file} is good, revision {loaded.revision}", "bold green"))
-        for table in (providers_table(loaded.mesh, os.environ), models_table(models), policies_table(loaded.mesh)):
+        for table in (providers_table(loaded.mesh, os.environ), models_table(models), *routing_tables(loaded.mesh)):
             console.print()
             console.print(table)
         if not live:
@@ -133,24 +134,5 @@ def models_table(models: tuple[Model, ...]) -> Table:
             f"{model.quality:.2f} ±{model.quality_deviation:.2f}",
             model.quality_source if model.quality_source == FROM_FILE else f"shipped: {model.quality_source}",
             ", ".join(sorted(model.capabilities)),
-        )
-    return table
-
-
-def policies_table(mesh: MeshConfig) -> Table:
-    """One row a policy; what a right answer and a second are worth, in US dollars."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("policy")
-    for title in ("right answer", "second", "least quality"):
-        table.add_column(title, justify="right")
-    table.add_column("for", overflow="fold")
-    for name, policy in mesh.policies.items():
-        default = " (default)" if name == mesh.router.default_policy else ""
-        table.add_row(
-            name + default,
-            f"${policy.success_value:g}",
-            f"${policy.second_value:g}",
-            share(policy.min_quality),
-            policy.description,
         )
     return table

@@ -55,14 +55,18 @@ def run_command(
 def describe(error: errors.PointsmanError, address: str, service: str = "router") -> str:
     """One line: what went wrong and what to do about it."""
     if isinstance(error, errors.ProviderUnreachable) and error.metadata.get("grpc_status") == "UNAVAILABLE":
-        return f"no {service} at {address}; start one with `pointsman up --config FILE`, or name another with --address"
+        return f"no {service} at {address}; start one with `pointsman up --config FILE`, or name another with {_option(service)}"
     if error.metadata.get("grpc_status") == "UNIMPLEMENTED":
-        return f"what listens at {address} is no {service} of Pointsman; name another with --address"
+        return f"what listens at {address} is no {service} of Pointsman; name another with {_option(service)}"
     advice = ADVICE.get(type(error), "")
     if error.retry_after_s is not None:
         advice = f"try again in {error.retry_after_s:.3g} s"
     message = " ".join(error.message.split())
     return f"{reason_words(error.reason)}: {message}{'; ' if advice else ''}{advice}"
+
+
+def _option(service: str) -> str:
+    return "--telemetry" if service == "telemetry" else "--address"
 
 
 def reason_words(name: str) -> str:

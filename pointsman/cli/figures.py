@@ -43,6 +43,13 @@ def share(value: float) -> str:
     return f"{value:.0%}"
 
 
+def part(value: float) -> str:
+    """A share of 1 in percent, in which neither none nor all is said of what is only nearly so: -, <1%, 40%, >99%, 100%."""
+    if value <= 0:
+        return "-"
+    return "<1%" if value < 0.01 else ">99%" if 0.99 < value < 1 - 1e-9 else f"{value:.0%}"
+
+
 def size(tokens: int) -> str:
     """A count of tokens: 512, 8k, 128k, 1M."""
     if tokens >= 1_000_000:

@@ -1,6 +1,5 @@
 """Runs the classifier's model files on this machine, in processes of their own: this package imports no service."""
 
-import asyncio
 import importlib.util
 import json
 import os
@@ -12,7 +11,8 @@ from pathlib import Path
 from google.protobuf import json_format
 
 from pointsman.classifier.v1.classifier_service_pb2 import Classification
-from pointsman.cli.failures import EXIT_USAGE, CannotAsk
+from pointsman.cli.failures import CannotAsk
+from pointsman.cli.service_process import command_of, run_service
 from pointsman.llm.v1.prompt_pb2 import Prompt
 
 NEEDED = ("numpy", "onnxruntime", "tokenizers")
@@ -39,23 +39,8 @@ async def judge_here(
     _require_packages()
     options = {"--models-dir": models_dir, "--routes-file": routes_file, "--tier": tier}
     arguments = [word for name, value in options.items() if value for word in (name, str(value))]
-    process = await asyncio.create_subprocess_exec(
-        *_command("services.classifier.once", arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        output, errors = await process.communicate(json_format.MessageToJson(prompt, indent=None).encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        told = errors.decode(errors="replace").strip()
-        # Anything but a refusal is a traceback, whose last line says what happened.
-        message = told if process.returncode == EXIT_USAGE else told.rpartition("\n")[2]
-        raise CannotAsk(message or f"the model's process ended with exit code {process.returncode}")
+    data = json_format.MessageToJson(prompt, indent=None).encode()
+    output = await run_service("services.classifier.once", arguments, data, what="the model's process")
     return [
         Timed(json_format.ParseDict(answer["classification"], Classification()), answer["seconds"])
         for answer in json.loads(output)["answers"]
@@ -70,12 +55,8 @@ def become_training(arguments: Sequence[str]) -> None:
     _require_packages()
     sys.stdout.flush()
     sys.stderr.flush()
-    command = _command("training.adapt", arguments)
+    command = command_of("training.adapt", arguments)
     os.execve(command[0], command, os.environ | ONE_THREAD)  # noqa: S606
-
-
-def _command(module: str, arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
 
 
 def _require_packages() -> None:

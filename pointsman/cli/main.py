@@ -6,6 +6,28 @@ from typing import Annotated
 
 import typer
 
+from pointsman.cli.options import (
+    Address,
+    AsJson,
+    Config,
+    DataClass,
+    MaxCost,
+    MaxFirstToken,
+    MaxTokens,
+    Metadata,
+    MinRate,
+    Model,
+    Policy,
+    PromptText,
+    RequestId,
+    RunDir,
+    Session,
+    System,
+    Tags,
+    Telemetry,
+    Tenant,
+)
+
 # Nothing heavy may be imported here: `pointsman --help` answers at once.
 app = typer.Typer(
     help="A gRPC mesh for dynamic model-switching: each request goes to the model that is worth its price.",
@@ -15,36 +37,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Address = Annotated[str | None, typer.Option(help="The router, as unix:/path or host:port.", show_default=False)]
-Config = Annotated[
-    Path | None,
-    typer.Option(help="The mesh's YAML file, to find its services.", envvar="POINTSMAN_CONFIG", show_default=False),
-]
-RunDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the mesh's Unix sockets.", envvar="POINTSMAN_RUN_DIR", show_default=False),
-]
-
 
 class JudgingTier(StrEnum):
     """One of the classifier's models."""
 
     FAST = "fast"
     ENCODER = "encoder"
-
-
-PromptText = Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.", metavar="PROMPT")]
-Policy = Annotated[str, typer.Option(help="A policy of the mesh, such as economy.", show_default="the mesh's own")]
-Model = Annotated[
-    str | None, typer.Option(help="Pin a model, as provider/model.", metavar="PROVIDER/MODEL", show_default=False)
-]
-System = Annotated[str | None, typer.Option(help="A system prompt.", show_default=False)]
-MaxTokens = Annotated[
-    int | None, typer.Option(help="Most tokens of the answer.", min=1, max=2**32 - 1, show_default=False)
-]
-MaxCost = Annotated[
-    float | None, typer.Option(help="Most US dollars that the answer may cost.", min=0, show_default=False)
-]
 
 
 @app.command()
@@ -80,6 +78,14 @@ def chat(
     seed: Annotated[int | None, typer.Option(min=-(2**63), max=2**63 - 1, show_default=False)] = None,
     max_cost: MaxCost = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds for the whole answer.", show_default=False)] = None,
+    session: Session = "",
+    tenant: Tenant = "",
+    tag: Tags = None,
+    metadata: Metadata = None,
+    data_class: DataClass = "",
+    max_first_token: MaxFirstToken = None,
+    min_rate: MinRate = None,
+    request_id: RequestId = "",
     address: Address = None,
     config: Config = None,
     run_dir: RunDir = None,
@@ -88,11 +94,12 @@ def chat(
 
     That is: which model, why, how fast and for how much. A pipe gets the answer alone, in one piece; the rest goes to standard error.
     """
-    from pointsman.cli.ask import Question
+    from pointsman.cli.ask import Labels, Question
     from pointsman.cli.chat import run_chat
     from pointsman.cli.target import Whereabouts
 
-    question = Question(prompt, policy, model, system, max_tokens, temperature, seed, max_cost, timeout)
+    labels = Labels(session, tenant, tag or (), metadata or (), data_class, max_first_token, min_rate, request_id)
+    question = Question(prompt, policy, model, system, max_tokens, temperature, seed, max_cost, timeout, labels)
     raise SystemExit(run_chat(question, Whereabouts(address, config, run_dir)))
 
 
@@ -104,20 +111,59 @@ def explain(
     system: System = None,
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
+    session: Session = "",
+    tenant: Tenant = "",
+    tag: Tags = None,
+    metadata: Metadata = None,
+    data_class: DataClass = "",
+    max_first_token: MaxFirstToken = None,
+    min_rate: MinRate = None,
+    request_id: RequestId = "",
+    as_json: AsJson = False,
     address: Address = None,
     config: Config = None,
     run_dir: RunDir = None,
 ) -> None:
     """Show where a prompt would go, and how the models compare.
 
-    No model is asked. Candidates come in the order in which the router would try them, then those that it ruled out.
+    No model is asked. Candidates come in the order in which the router would try them, each with what its score is made of; then those
+    that it ruled out, and why. With --request-id it is the decision of the request with that id.
     """
-    from pointsman.cli.ask import Question
+    from pointsman.cli.ask import Labels, Question
     from pointsman.cli.explain import run_explain
     from pointsman.cli.target import Whereabouts
 
-    question = Question(prompt, policy, model, system, max_tokens, max_cost_usd=max_cost)
-    raise SystemExit(run_explain(question, Whereabouts(address, config, run_dir)))
+    labels = Labels(session, tenant, tag or (), metadata or (), data_class, max_first_token, min_rate, request_id)
+    question = Question(prompt, policy, model, system, max_tokens, max_cost_usd=max_cost, labels=labels)
+    raise SystemExit(run_explain(question, Whereabouts(address, config, run_dir), as_json=as_json))
+
+
+@app.command()
+def replay(
+    policy: Annotated[
+        str, typer.Option(help="The policy that every request is taken to have asked for.", show_default="as recorded")
+    ] = "",
+    new_config: Annotated[
+        Path | None,
+        typer.Option(help="Another file, whose policies, rules, models and prices are tried.", show_default=False),
+    ] = None,
+    last: Annotated[int, typer.Option(help="So many of the newest decisions.", min=1, max=10_000_000)] = 1_000,
+    as_json: AsJson = False,
+    telemetry: Telemetry = None,
+    config: Config = None,
+    run_dir: RunDir = None,
+) -> None:
+    """Try a policy, or a whole file, on recorded requests.
+
+    Telemetry keeps each decision with what it was made from, but for the prompt. They are taken again, and shown beside what was
+    decided: the share of each model, cost, expected quality and time, and which decisions change. No model is asked.
+    """
+    from pointsman.cli.replay import run_replay
+    from pointsman.cli.target import Whereabouts
+
+    raise SystemExit(
+        run_replay(Whereabouts(None, config, run_dir, telemetry), policy, new_config, last, as_json=as_json)
+    )
 
 
 @app.command()
@@ -136,7 +182,7 @@ def classify(
             help="Folder of the model files; asks for --local.", show_default="what the file says, else the shipped"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
     system: System = None,
     address: Annotated[
         str | None, typer.Option(help="The classifier, as unix:/path or host:port.", show_default=False)
@@ -158,6 +204,28 @@ def classify(
     raise SystemExit(
         run_classify(Question(prompt, system=system), where, wanted, models_dir, local=local, as_json=as_json)
     )
+
+
+@app.command()
+def feedback(
+    request_id: Annotated[
+        str, typer.Argument(help="The request: what --request-id said, or the decision.", metavar="REQUEST_ID")
+    ],
+    quality: Annotated[float, typer.Argument(help="0 is useless, 1 is perfect.", metavar="QUALITY")],
+    comment: Annotated[str, typer.Option(help="For people; kept with the request.", show_default=False)] = "",
+    address: Address = None,
+    config: Config = None,
+    run_dir: RunDir = None,
+) -> None:
+    """Say how good an answer was; the mesh learns from it.
+
+    Prints the ability that the model which answered is thought to have from now on. Feedback for the same request again takes the
+    place of the first.
+    """
+    from pointsman.cli.feedback import run_feedback
+    from pointsman.cli.target import Whereabouts
+
+    raise SystemExit(run_feedback(request_id, quality, comment, Whereabouts(address, config, run_dir)))
 
 
 @app.command()
@@ -200,9 +268,7 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between pictures.", min=0.1, max=60)] = 1.0,
     address: Address = None,
-    telemetry: Annotated[
-        str | None, typer.Option(help="The telemetry service, as unix:/path or host:port.", show_default=False)
-    ] = None,
+    telemetry: Telemetry = None,
     config: Config = None,
     run_dir: RunDir = None,
 ) -> None:

@@ -34,9 +34,7 @@ def find_target(where: Whereabouts) -> Target:
     The configuration is the one that was given, or that of the mesh which is up in the run folder. Raises ConfigError.
     """
     run_dir = choose_run_dir(where.run_dir)
-    path = where.config
-    if path is None and (claim := read_claim(run_dir)):
-        path = claim.config_path
+    path = find_config(where)
     if where.address and (where.telemetry or path is None):
         return Target(where.address, where.telemetry or socket_address(run_dir, "telemetry"))
     if path is None:
@@ -50,12 +48,18 @@ def find_classifier(where: Whereabouts) -> str:
     if where.address:
         return where.address
     run_dir = choose_run_dir(where.run_dir)
-    path = where.config
-    if path is None and (claim := read_claim(run_dir)):
-        path = claim.config_path
+    path = find_config(where)
     return (
         socket_address(run_dir, "classifier") if path is None else classifier_address(load_config(path).mesh, run_dir)
     )
+
+
+def find_config(where: Whereabouts) -> Path | None:
+    """The configuration that was given, else that of the mesh which is up in the run folder; None where neither is there."""
+    if where.config is not None:
+        return where.config
+    claim = read_claim(choose_run_dir(where.run_dir))
+    return claim.config_path if claim else None
 
 
 def choose_run_dir(given: Path | None) -> Path:

@@ -112,7 +112,10 @@ class ConsoleJournal:
 
 @contextmanager
 def _signals(mesh: Supervisor) -> Iterator[asyncio.Event]:
-    """The first SIGINT or SIGTERM asks the mesh to end, a second one kills it."""
+    """The first SIGINT or SIGTERM asks the mesh to end, a second one kills it. SIGHUP goes on to the router.
+
+    A terminal that is closed sends SIGHUP too, and ends the mesh as it ends all that runs in it.
+    """
     told_to_end = asyncio.Event()
 
     def on_signal() -> None:
@@ -120,12 +123,30 @@ def _signals(mesh: Supervisor) -> Iterator[asyncio.Event]:
             mesh.kill()
         told_to_end.set()
 
+    had_terminal = _has_terminal()
+
+    def on_hang_up() -> None:
+        if had_terminal and not _has_terminal():
+            on_signal()
+        else:
+            mesh.reload()
+
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
         loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, on_hang_up)
     try:
         yield told_to_end
     finally:
-        for number in numbers:
+        for number in (*numbers, signal.SIGHUP):
             loop.remove_signal_handler(number)
+
+
+def _has_terminal() -> bool:
+    """Whether this process runs in a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -129,7 +129,7 @@ def _complete(
         capabilities=section.capabilities,
         context_tokens=context,
         max_output_tokens=section.max_output_tokens or min(DEFAULT_MAX_OUTPUT_TOKENS, context),
-        price=_micros(price),
+        price=as_price(price),
         quality=quality,
         quality_by_intent={**(ability.by_intent if ability else {}), **section.quality_by_intent},
         first_token_s=section.first_token_s,
@@ -148,7 +148,9 @@ def _as_section(found: ListPrice) -> PriceSection:
     )
 
 
-def _micros(price: PriceSection) -> Price:
+def as_price(price: PriceSection) -> Price:
+    """Dollars become micros; cached tokens cost as much as others where the file does not say."""
+
     def micros(dollars: float | None, default: float) -> int:
         return round((default if dollars is None else dollars) * 1e6)
 

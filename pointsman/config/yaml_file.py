@@ -21,9 +21,9 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The file cannot be used; `problems` holds all that is wrong with it."""
+    """The file, or what a URL answered, cannot be used; `problems` holds all that is wrong with it."""
 
-    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+    def __init__(self, path: Path | str, problems: Sequence[Problem]) -> None:
         self.path = path
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{path}:{p.line}: {p.field}: {p.expected}" for p in self.problems))
@@ -33,7 +33,7 @@ class ConfigError(Exception):
 class YamlFile:
     """A file's content, and where in the file each part of it stands."""
 
-    path: Path
+    path: Path | str
     root: yaml.Node
     content: Any
 
@@ -66,6 +66,11 @@ def read_yaml(path: Path) -> YamlFile:
         raise ConfigError(path, [Problem(0, "(file)", f"expected a readable file: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(path, [Problem(0, "(file)", f"expected UTF-8 text: {error}")]) from error
+    return parse_yaml(path, text)
+
+
+def parse_yaml(path: Path | str, text: str) -> YamlFile:
+    """The same for text that was read already; `path` is where it came from."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pointsman.config.schema import TokensPerSecond
+from pointsman.config.fields import TokensPerSecond
 from pointsman.config.yaml_file import read_yaml
 from pointsman.errors import BY_REASON
 

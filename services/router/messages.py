@@ -1,6 +1,6 @@
 """The decision and its kin as protobuf; what a client reads."""
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -10,7 +10,9 @@ from pointsman.llm.v1 import model_pb2
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.router.candidates import Candidate, LiveModel, Verdict
 from services.router.choice import Asked, Choice
-from services.router.classify import Classified
+
+if TYPE_CHECKING:  # who only reads a decision need not talk to the classifier
+    from services.router.classify import Classified
 
 CAPABILITY_PREFIX = "CAPABILITY_"
 
@@ -20,7 +22,7 @@ def to_ref(model: Model) -> model_pb2.ModelRef:
     return model_pb2.ModelRef(provider=model.provider, model=model.name)
 
 
-def to_decision(choice: Choice, asked: Asked, classified: Classified, revision: str) -> pb.RouteDecision:
+def to_decision(choice: Choice, asked: Asked, classified: "Classified", revision: str) -> pb.RouteDecision:
     """The full account of one choice."""
     decision, judgement = choice.decision, asked.judgement
     if classified.answer is not None:

@@ -1,10 +1,11 @@
-"""The window's picture as protobuf; what a watcher reads."""
+"""The window's picture and what was learned, as protobuf; what a watcher reads."""
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman.llm.v1.model_pb2 import ModelRef
 from pointsman.telemetry.v1 import telemetry_service_pb2 as pb
+from services.telemetry.knowledge import Key, Learned
 from services.telemetry.records import ModelKey
 from services.telemetry.sketch import Sketch
 from services.telemetry.tally import Tally
@@ -20,6 +21,19 @@ def to_tick(picture: Picture, wall_time_s: float) -> pb.WatchStatsResponse:
     window.FromNanoseconds(int(picture.covered_s * 1e9))
     models = [_stats(key, tally) for key, tally in sorted(picture.models.items())]
     return pb.WatchStatsResponse(window_end_time=end, window=window, models=models)
+
+
+def to_learned(key: Key, learned: Learned) -> pb.LearnedAbility:
+    """What was learned of one model and intent."""
+    (provider, model), intent = key
+    return pb.LearnedAbility(
+        model=ModelRef(provider=provider, model=model),
+        intent=intent,
+        offset=learned.offset,
+        deviation=learned.deviation,
+        weight=learned.weight,
+        output_ratio=learned.output_ratio,
+    )
 
 
 def _stats(key: ModelKey, tally: Tally) -> pb.ModelStats:

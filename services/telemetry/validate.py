@@ -8,7 +8,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman.llm.v1.error_reason_pb2 import ErrorReason
 from pointsman.telemetry.v1 import telemetry_service_pb2 as pb
+from services.telemetry.malformed import Malformed
 from services.telemetry.records import Attempt, Outcome, Record
+from services.telemetry.validate_decision import to_decided, to_key
+
+__all__ = ["Malformed", "to_record"]
 
 MAX_ATTEMPTS = 64
 MAX_SECONDS = 86_400.0
@@ -22,6 +26,7 @@ TEXT_LIMITS = {
     "intent": 200,
     "decision_reason": 2_000,
     "config_revision": 64,
+    "retry_of": 128,
 }
 TRACE_ID = re.compile(r"^([0-9a-f]{32})?$")
 OUTCOMES = {
@@ -30,13 +35,6 @@ OUTCOMES = {
     pb.Attempt.OUTCOME_CANCELLED: Outcome.CANCELLED,
 }
 REASONS = frozenset(ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"}
-
-
-class Malformed(Exception):
-    """A record that breaks the contract: `field` is its path (`attempts[1].model.provider`)."""
-
-    def __init__(self, field: str, expected: str) -> None:
-        super().__init__(f"{field}: {expected}")
 
 
 def to_record(record: pb.RequestRecord, sent_at: Timestamp | None) -> Record:
@@ -56,23 +54,25 @@ def to_record(record: pb.RequestRecord, sent_at: Timestamp | None) -> Record:
         raise Malformed("error_reason", "expected the name of an ErrorReason or nothing")
     _check_cost("cost_micros", record.cost_micros)
     _seconds("decision_time", record.decision_time)
-    if len(record.attempts) > MAX_ATTEMPTS:
-        raise Malformed("attempts", f"expected at most {MAX_ATTEMPTS}, found {len(record.attempts)}")
+    for calls in ("attempts", "shadows"):
+        if len(getattr(record, calls)) > MAX_ATTEMPTS:
+            raise Malformed(calls, f"expected at most {MAX_ATTEMPTS}, found {len(getattr(record, calls))}")
     start = record.start_time
     ended_s = start.seconds + start.nanos / 1e9 + _seconds("total_time", record.total_time)
     return Record(
         identity=hash((record.request_id, start.seconds, start.nanos)),
         age_s=max(0.0, sent_at.seconds + sent_at.nanos / 1e9 - ended_s) if sent_at else 0.0,
         attempts=tuple(_attempt(f"attempts[{index}]", attempt) for index, attempt in enumerate(record.attempts)),
+        failure=record.error_reason,
+        retry_of=record.retry_of,
+        decided=to_decided(record) if record.HasField("decision") else None,
+        shadows=tuple(_attempt(f"shadows[{index}]", shadow) for index, shadow in enumerate(record.shadows)),
     )
 
 
 def _attempt(where: str, attempt: pb.Attempt) -> Attempt:
-    model, usage = attempt.model, attempt.usage
-    if not 1 <= len(model.provider) <= 63:
-        raise Malformed(f"{where}.model.provider", f"expected 1 to 63 characters, found {len(model.provider)}")
-    if not 1 <= len(model.model) <= 200:
-        raise Malformed(f"{where}.model.model", f"expected 1 to 200 characters, found {len(model.model)}")
+    usage = attempt.usage
+    model = to_key(f"{where}.model", attempt.model)
     outcome = OUTCOMES.get(attempt.outcome)
     if outcome is None:
         raise Malformed(f"{where}.outcome", f"expected SUCCEEDED, FAILED or CANCELLED, found {attempt.outcome}")
@@ -89,7 +89,7 @@ def _attempt(where: str, attempt: pb.Attempt) -> Attempt:
     first_token_s = _seconds(f"{where}.usage.time_to_first_token", usage.time_to_first_token)
     total_s = _seconds(f"{where}.usage.total_time", usage.total_time)
     return Attempt(
-        model=(model.provider, model.model),
+        model=model,
         outcome=outcome,
         failure=attempt.error_reason,
         first_token_s=first_token_s if usage.HasField("time_to_first_token") else None,
@@ -98,6 +98,7 @@ def _attempt(where: str, attempt: pb.Attempt) -> Attempt:
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cost_micros=usage.cost_micros,
+        hedge=attempt.hedge,
     )
 
 

@@ -61,17 +61,17 @@ class Window:
         self.duplicates = 0
         self.late = 0
 
-    def add(self, record: Record, now_s: float) -> None:
-        """Counts a record's attempts."""
+    def add(self, record: Record, now_s: float) -> bool:
+        """Counts a record's attempts; returns False where it was reported before."""
         self._advance(now_s)
         ended_s = self._now_s - max(0.0, record.age_s)
         slot = math.floor(ended_s / self._slot_s)
         if not self._seen.add(record.identity):
             self.duplicates += 1
-            return
+            return False
         if slot <= self._newest - SLOTS:
             self.late += 1
-            return
+            return True
         self._began_s = min(self._began_s, ended_s)
         for attempt in record.attempts:
             model = self._models.get(attempt.model)
@@ -85,6 +85,7 @@ class Window:
                 tally = model.slots[slot] = Tally()
             tally.add(attempt)
             model.merged = None
+        return True
 
     def picture(self, now_s: float) -> Picture:
         """What the window holds at `now_s`."""

@@ -79,6 +79,10 @@ class ScriptedRouter(RouterServiceServicer):
         self._note(request, context)
         return pb.ListModelsResponse(models=self.models)
 
+    async def RecordFeedback(self, request: Any, context: Any) -> pb.RecordFeedbackResponse:
+        self._note(request, context)
+        return pb.RecordFeedbackResponse(model=CHOSEN, intent="code", ability=0.9, ability_deviation=0.1)
+
     def _note(self, request: Any, context: Any) -> None:
         self.requests.append(request)
         self.metadata = dict(context.invocation_metadata())

@@ -1,7 +1,7 @@
 """A telemetry service on a Unix socket, a client of it, and records to report."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from grpc import aio
 
 from pointsman import rpc_status
 from pointsman.channel import open_channel
+from pointsman.classifier.v1.classifier_service_pb2 import RightChances
 from pointsman.llm.v1.generation_pb2 import Usage
-from pointsman.llm.v1.model_pb2 import ModelRef
+from pointsman.llm.v1.model_pb2 import ModelCard, ModelRef
 from pointsman.telemetry.v1 import telemetry_service_pb2 as pb
 from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 from services.runtime.clock import Clock, SystemClock
@@ -39,13 +40,53 @@ class TelemetryClient:
         """The generated stub."""
         return TelemetryServiceStub(self.channel)
 
-    async def report(self, *records: pb.RequestRecord, send_time: Timestamp | None = None) -> tuple[int, int]:
+    async def report(
+        self,
+        *records: pb.RequestRecord,
+        send_time: Timestamp | None = None,
+        snapshots: Sequence[pb.FleetSnapshot] = (),
+    ) -> tuple[int, int]:
         """Returns how many records were accepted and rejected."""
+        request = pb.ReportRequest(records=records, send_time=send_time, snapshots=snapshots)
         try:
-            response = await self.stub.Report(pb.ReportRequest(records=records, send_time=send_time))
+            response = await self.stub.Report(request)
         except aio.AioRpcError as error:
             raise rpc_status.from_rpc_error(error) from error
         return response.accepted, response.rejected
+
+    async def judge(self, request_id: str, quality: float, comment: str = "") -> pb.LearnedAbility:
+        """Gives feedback and returns what was learned."""
+        request = pb.RecordFeedbackRequest(request_id=request_id, quality=quality, comment=comment)
+        try:
+            return (await self.stub.RecordFeedback(request)).learned
+        except aio.AioRpcError as error:
+            raise rpc_status.from_rpc_error(error) from error
+
+    async def abilities(self) -> AsyncGenerator[pb.WatchAbilitiesResponse, None]:
+        """Yields updates until the service ends the watch."""
+        call = self.stub.WatchAbilities(pb.WatchAbilitiesRequest())
+        try:
+            async for update in call:
+                yield update
+        except aio.AioRpcError as error:
+            raise rpc_status.from_rpc_error(error) from error
+        finally:
+            call.cancel()
+
+    async def learned(self) -> dict[tuple[str, str], pb.LearnedAbility]:
+        """What a new watcher is told, by model and intent."""
+        async with aclosing(self.abilities()) as updates:
+            async for update in updates:
+                assert update.whole
+                return {(told.model.model, told.intent): told for told in update.learned}
+        raise AssertionError("the watch ended before its first update")
+
+    async def decisions(self, size: int = 0, token: str = "") -> pb.ListDecisionsResponse:
+        """One page."""
+        try:
+            return await self.stub.ListDecisions(pb.ListDecisionsRequest(page_size=size, page_token=token))
+        except aio.AioRpcError as error:
+            raise rpc_status.from_rpc_error(error) from error
 
     async def watch(self, interval_s: float | None = None) -> AsyncGenerator[Tick, None]:
         """Yields ticks until the service ends the watch."""
@@ -71,11 +112,13 @@ class TelemetryClient:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, clock: Clock | None = None, **limits: int
+    folder: Path, clock: Clock | None = None, database: Path | None = None, **limits: int
 ) -> AsyncIterator[tuple[Server, TelemetryClient]]:
     """Runs the service as its own process would, on a socket in `folder`."""
     address = f"unix:{folder / 'telemetry.sock'}"
-    config = TelemetryConfig(address=address, window_s=60.0, tick_s=0.1, **limits)
+    config = TelemetryConfig(
+        address=address, window_s=60.0, tick_s=0.1, abilities_tick_s=0.05, database=database, **limits
+    )
     async with compose(config, clock or SystemClock()) as server:
         await server.start()
         channel = open_channel(address)
@@ -116,6 +159,48 @@ def succeeded(model: str = "m", *, first_token_s: float = 0.25, tokens_per_secon
         ),
         outcome=pb.Attempt.OUTCOME_SUCCEEDED,
         tokens_per_second=tokens_per_second,
+    )
+
+
+def decided(
+    request_id: str,
+    attempts: Sequence[pb.Attempt] = (),
+    *,
+    snapshot: str = "s-1",
+    expected_tokens: int = 50,
+    retry_of: str = "",
+) -> pb.RequestRecord:
+    """A record with the decision that it was made by: a prompt that small models fail and frontier models answer."""
+    reported = record(request_id, attempts or [succeeded()])
+    reported.retry_of = retry_of
+    reported.decision.CopyFrom(
+        pb.DecisionFeatures(
+            snapshot_id=snapshot,
+            right=RightChances(small=0.25, medium=0.5, frontier=0.875),
+            confidence=0.75,
+            input_tokens=100,
+            output_tokens=expected_tokens,
+            chosen=ModelRef(provider="p", model="m"),
+            propensity=1.0,
+            expected_quality=0.5,
+        )
+    )
+    return reported
+
+
+def fleet(snapshot: str = "s-1", *models: str, prior: float = 0.5, deviation: float = 0.3) -> pb.FleetSnapshot:
+    """A snapshot of models, `m` alone where none are named."""
+    return pb.FleetSnapshot(
+        id=snapshot,
+        config_revision="0123456789ab",
+        models=[
+            pb.ModelState(
+                card=ModelCard(ref=ModelRef(provider="p", model=model), max_output_tokens=4_096),
+                reliability=1.0,
+                abilities=[pb.AbilityState(ability=prior, deviation=deviation, prior=prior, prior_deviation=deviation)],
+            )
+            for model in models or ("m",)
+        ],
     )
 
 

@@ -9,7 +9,6 @@ from rich.console import Console, RenderableType
 from pointsman import errors
 from pointsman.classifier.v1.classifier_service_pb2 import Classification, IntentScore
 from pointsman.cli.chat import summary
-from pointsman.cli.explain import decision_view
 from pointsman.cli.failures import describe
 from pointsman.cli.figures import money, plain, price, rate, seconds, size
 from pointsman.cli.models import models_table
@@ -66,22 +65,6 @@ def decision() -> RouteDecision:
         config_revision="abc123",
         reason="hard enough for it",
     )
-
-
-def test_explain_shows_each_candidate_and_why() -> None:
-    lines = shown(decision_view(decision()))
-    assert row(lines, "model  openai") == "model openai/gpt-5"
-    assert row(lines, "1 ") == "1 openai/gpt-5 eligible 95% $0.001014 0.42 s 88 $0.003986"
-    # Square brackets are text and not markup.
-    assert any(
-        "triton/tiny-chat  context too small" in line and "needs 9,000 [of] 1,024 tokens" in line for line in lines
-    )
-    assert any("complexity 0.62; intent reasoning 83%, language de" in line for line in lines)
-
-
-def test_explain_without_a_choice_says_so() -> None:
-    bare = RouteDecision(candidates=[Candidate(model=SMALL, verdict=Candidate.VERDICT_UNAVAILABLE, detail="down")])
-    assert row(shown(decision_view(bare)), "model  none") == "model none can answer"
 
 
 def test_chat_ends_with_where_the_answer_came_from() -> None:

@@ -35,6 +35,13 @@ def test_the_section_is_heeded_and_an_argument_goes_before_it(tmp_path: Path) ->
     assert read(tmp_path, section, "--address", "127.0.0.1:1").address == "127.0.0.1:1"
 
 
+def test_the_database_lies_in_the_run_folder_or_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    assert read(tmp_path).database == tmp_path / "telemetry.sqlite3"
+    named = read(tmp_path, "telemetry: {database: kept/t.db, decisions_kept: 500, feedback_half_life_days: 3}\n")
+    assert named.database == tmp_path / "kept/t.db"
+    assert (named.decisions_kept, named.feedback_half_life_days) == (500, 3.0)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("window_s", "4"), ("window_s", "3601"), ("window_s", ".nan"), ("tick_s", "0.05"), ("tick", "1")],

@@ -8,10 +8,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.response import Chances
 from pointsman.telemetry.v1 import telemetry_service_pb2 as pb
-from services.telemetry.records import Outcome
+from services.telemetry.records import Decided, Outcome
 from services.telemetry.validate import MAX_ATTEMPTS, MAX_COST_MICROS, Malformed, to_record
-from tests.inprocess.telemetry import START_S, duration, failed, record, succeeded
+from tests.inprocess.telemetry import START_S, decided, duration, failed, record, succeeded
 
 Change = Callable[[pb.RequestRecord], object]
 
@@ -115,3 +116,38 @@ def test_a_client_that_retries_under_the_same_id_makes_two_records() -> None:
     retried.start_time.nanos = 1
     assert to_record(first, None).identity == to_record(again, None).identity
     assert to_record(first, None).identity != to_record(retried, None).identity
+
+
+BAD_DECISIONS: dict[str, Change] = {
+    "decision.snapshot_id: expected an id, found nothing": lambda r: r.decision.ClearField("snapshot_id"),
+    "decision.right.small: expected 0 to 1, found nan": lambda r: setattr(r.decision.right, "small", math.nan),
+    "decision.confidence: expected 0 to 1, found 2": lambda r: setattr(r.decision, "confidence", 2.0),
+    "decision.propensity: expected 0 to 1, found -1": lambda r: setattr(r.decision, "propensity", -1.0),
+    "decision.tenant: expected at most 128": lambda r: setattr(r.decision, "tenant", "t" * 129),
+    "decision.tags[1]: expected at most 128": lambda r: r.decision.tags.extend(["a", "t" * 129]),
+    "decision.metadata: expected at most 512": lambda r: r.decision.metadata.update({"a": "x" * 513}),
+    "decision.chosen.model: expected 1 to 200": lambda r: r.decision.chosen.ClearField("model"),
+    "decision.max_first_token_seconds: expected 0 or more, found inf": lambda r: setattr(
+        r.decision, "max_first_token_seconds", math.inf
+    ),
+    "retry_of: expected at most 128": lambda r: setattr(r, "retry_of", "x" * 129),
+    "shadows[0].outcome: expected SUCCEEDED": lambda r: r.shadows.add(model={"provider": "p", "model": "m"}),
+}
+
+
+@pytest.mark.parametrize("told", BAD_DECISIONS)
+def test_a_bad_decision_is_told_by_its_field(told: str) -> None:
+    message = decided("r-1")
+    BAD_DECISIONS[told](message)
+    with pytest.raises(Malformed) as raised:
+        to_record(message, None)
+    assert str(raised.value).startswith(told)
+
+
+def test_a_classification_that_the_decision_did_without_teaches_no_lengths_and_no_chances() -> None:
+    message = decided("r-1")
+    known = to_record(message, None).decided
+    assert known is not None
+    assert (known.chances, known.expected_tokens) == (Chances(0.25, 0.5, 0.875), 50)
+    message.decision.fallback = "late"
+    assert to_record(message, None).decided == Decided("question", 0.5, None, None, None)
