@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.metrics import Meter
 
 from pointsman import rpc_status
 from pointsman.channel import open_channel
@@ -27,6 +28,8 @@ from services.providers.scripted import ScriptedAdapter
 from services.router import app as router_app
 from services.router import config as router_config
 from services.runtime.clock import SystemClock
+from services.runtime.health import Component
+from services.runtime.metrics import NO_METER
 from services.runtime.server import Server
 from services.runtime.settings import Settings, read_settings
 from services.telemetry import app as telemetry_app
@@ -105,6 +108,11 @@ class Mesh:
         argv = ["--config", str(self.loaded.path), "--run-dir", str(self.folder), *arguments]
         option = "provider" if service == "providers" else None
         return read_settings(service, argv, self.environment, instance_option=option)
+
+    def component(self, name: str) -> Component:
+        """A component of the router's health, with its reason."""
+        assert self.router is not None
+        return self.router.health.components[name]
 
     def adapter(self, provider: str) -> WatchedAdapter:
         """The adapter of one provider."""
@@ -194,6 +202,7 @@ async def running_mesh(
     absent: Sequence[str] = (),
     until: Sequence[str] | None = None,
     clock: SystemClock | None = None,
+    meter: Meter = NO_METER,
 ) -> AsyncIterator[Mesh]:
     """Starts the mesh and waits until every provider that is not `absent`, or those in `until`, serve.
 
@@ -226,8 +235,11 @@ async def running_mesh(
         for name in providers:
             if name not in absent:
                 await mesh.start_provider(name)
-        config = router_config.read_config(mesh.loaded, mesh.settings("router"))
-        mesh.router = await stack.enter_async_context(router_app.compose(config, clock or SystemClock()))
+        settings = mesh.settings("router")
+        config = router_config.read_config(mesh.loaded, settings)
+        mesh.router = await stack.enter_async_context(
+            router_app.compose(config, clock or SystemClock(), settings, meter)
+        )
         await mesh.router.start()
         stack.push_async_callback(mesh.router.stop, 0)
         mesh.channel = await stack.enter_async_context(open_channel(config.address))

@@ -45,6 +45,15 @@ class Served(TelemetryServiceServicer):
         finally:
             self.ended.set()
 
+    async def RecordFeedback(self, request: Any, context: Any) -> pb.RecordFeedbackResponse:  # noqa: N802
+        return pb.RecordFeedbackResponse()
+
+    async def WatchAbilities(self, request: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802
+        await self.go_on.wait()
+
+    async def ListDecisions(self, request: Any, context: Any) -> pb.ListDecisionsResponse:  # noqa: N802
+        return pb.ListDecisionsResponse()
+
 
 @asynccontextmanager
 async def running(
