@@ -1,4 +1,4 @@
-"""Every name of a span or attribute that the mesh emits, in one place.
+"""Every name of a span, a metric or an attribute that the mesh emits, in one place.
 
 `gen_ai.*`, `rpc.*`, `server.*` and `error.type` are OpenTelemetry semantic conventions (GenAI and RPC); `pointsman.*` are ours.
 """
@@ -35,3 +35,16 @@ TOKENS_PER_SECOND = "pointsman.tokens_per_second"
 COST_MICROS = "pointsman.cost_micros"
 SWITCH_REASON = "pointsman.switch.reason"
 SWITCH_KEPT_CHARACTERS = "pointsman.switch.kept_characters"
+
+KIND_OF_TOKENS = "gen_ai.token.type"
+# `provider/model`, where one word has to name it.
+MODEL = "pointsman.model"
+
+PRICE_INPUT = "pointsman.price.input"
+PRICE_OUTPUT = "pointsman.price.output"
+PRICE_JUMPS = "pointsman.price.jumps"
+PRICE_JUMP_DIRECTION = "pointsman.price.direction"
+PRICE_REFUSALS = "pointsman.price.refusals"
+PRICE_SOURCE = "pointsman.price.source"
+CONFIG_RELOADS = "pointsman.config.reloads"
+CONFIG_RELOAD_OUTCOME = "pointsman.config.outcome"

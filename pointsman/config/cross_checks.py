@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from pointsman.config.routing_schema import PricesSection, WhenSection
 from pointsman.config.schema import MeshConfig, ScriptedSection, TritonSection
 
 Location = tuple[int | str, ...]
@@ -24,9 +26,10 @@ def cross_check(mesh: MeshConfig, folder: Path) -> Iterator[tuple[Location, str]
     references = [f"{m.provider}/{m.model}" for m in mesh.models]
     for name, policy in mesh.policies.items():
         for field in ("allow", "deny"):
-            for index, pattern in enumerate(getattr(policy, field)):
-                if not any(fnmatchcase(reference, pattern) for reference in references):
-                    yield ("policies", name, field, index), f"expected a pattern that fits a model, found {pattern!r}"
+            yield from _patterns(("policies", name, field), getattr(policy, field), references)
+    yield from _rules(mesh, references)
+    yield from _experiments(mesh, references)
+    yield from _prices(mesh.prices, references, folder)
     for name, provider in mesh.providers.items():
         if isinstance(provider, ScriptedSection) and not _resolve(folder, provider.scenario).is_file():
             yield ("providers", name, "scenario"), f"expected an existing file, found {str(provider.scenario)!r}"
@@ -52,6 +55,72 @@ def _models(mesh: MeshConfig, folder: Path) -> Iterator[tuple[Location, str]]:
                 yield ("models", index, "chat_template"), f"expected an existing file, found {model.chat_template!r}"
         elif model.chat_template is not None and provider is not None:
             yield ("models", index, "chat_template"), f"expected only for kind triton, not {provider.kind}"
+
+
+def _patterns(location: Location, patterns: Iterable[str], references: list[str]) -> Iterator[tuple[Location, str]]:
+    for index, pattern in enumerate(patterns):
+        if not any(fnmatchcase(reference, pattern) for reference in references):
+            yield (*location, index), f"expected a pattern that fits a model, found {pattern!r}"
+
+
+def _rules(mesh: MeshConfig, references: list[str]) -> Iterator[tuple[Location, str]]:
+    seen: set[str] = set()
+    for index, rule in enumerate(mesh.rules):
+        yield from _once(("rules", index, "name"), rule.name, seen)
+        if rule.policy is None and not rule.use:
+            yield ("rules", index), "expected policy or use; the rule does nothing"
+        if rule.policy is not None and rule.policy not in mesh.policies:
+            yield ("rules", index, "policy"), f"expected one of {_names(mesh.policies)}, found {rule.policy!r}"
+        if rule.strict and not rule.use:
+            yield ("rules", index, "strict"), "expected use beside it: the models that may answer"
+        yield from _patterns(("rules", index, "use"), rule.use, references)
+        yield from _when(("rules", index, "when"), rule.when, mesh)
+
+
+def _experiments(mesh: MeshConfig, references: list[str]) -> Iterator[tuple[Location, str]]:
+    seen: set[str] = set()
+    for index, experiment in enumerate(mesh.experiments):
+        yield from _once(("experiments", index, "name"), experiment.name, seen)
+        for reference in experiment.arms:
+            if reference not in references:
+                yield ("experiments", index, "arms", reference), f"expected one of {_names(references)}"
+        # Ten tenths are a little more than 1.
+        if (total := sum(experiment.arms.values())) > 1 + 1e-9:
+            yield ("experiments", index, "arms"), f"expected shares of together at most 1, found {total:g}"
+        yield from _when(("experiments", index, "when"), experiment.when, mesh)
+
+
+def _when(location: Location, when: WhenSection, mesh: MeshConfig) -> Iterator[tuple[Location, str]]:
+    for name in sorted(when.policies - mesh.policies.keys()):
+        yield (*location, "policies"), f"expected any of {_names(mesh.policies)}, found {name!r}"
+    for least, most in (("min_input_tokens", "max_input_tokens"), ("min_complexity", "max_complexity")):
+        low, high = getattr(when, least), getattr(when, most)
+        if low is not None and high is not None and low > high:
+            yield (*location, least), f"expected at most {most}, {high:g}; nothing fits"
+
+
+def _prices(prices: PricesSection, references: list[str], folder: Path) -> Iterator[tuple[Location, str]]:
+    for reference in prices.models:
+        if reference not in references:
+            yield ("prices", "models", reference), f"expected one of {_names(references)}"
+    if prices.file is not None and not _resolve(folder, prices.file).is_file():
+        yield ("prices", "file"), f"expected an existing file, found {str(prices.file)!r}"
+    if prices.url is not None and not _has_host(prices.url):
+        yield ("prices", "url"), f"expected a host and, where there is one, a port from 1 to {MAX_PORT}"
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _once(location: Location, name: str, seen: set[str]) -> Iterator[tuple[Location, str]]:
+    if name in seen:
+        yield location, f"expected a name of its own; {name!r} is given twice"
+    seen.add(name)
 
 
 def _addresses(mesh: MeshConfig) -> Iterator[tuple[Location, str]]:

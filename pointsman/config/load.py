@@ -4,6 +4,7 @@ Every problem is told with file, line, field and what was expected; all of them 
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,5 +45,18 @@ def load_config(path: Path) -> LoadedConfig:
     found = [file.problem(location, expected) for location, expected in cross_check(mesh, path.parent)]
     if found:
         raise ConfigError(path, found)
-    digest = hashlib.sha256(mesh.model_dump_json().encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(_canonical(mesh.model_dump()), default=str).encode()).hexdigest()
     return LoadedConfig(mesh, digest[:12], path.resolve(), file)
+
+
+def _canonical(value: object) -> object:
+    """Sets in one order: theirs differs from process to process, and all processes of a mesh must tell the same revision."""
+    match value:
+        case dict():
+            return {str(key): _canonical(part) for key, part in value.items()}
+        case set() | frozenset():
+            return sorted(str(part) for part in value)
+        case list() | tuple():
+            return [_canonical(part) for part in value]
+        case _:
+            return value

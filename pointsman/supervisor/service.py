@@ -88,6 +88,10 @@ class Service:
             self.kill()
             await self._over.wait()
 
+    def hang_up(self) -> None:
+        """Sends the process SIGHUP, which has a router read its configuration again; none that does not run needs to be told."""
+        self._signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """Kills the process and all that it started; a service that was not stopped is then started again."""
         self._signal(signal.SIGKILL)

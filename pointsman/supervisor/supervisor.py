@@ -107,6 +107,10 @@ class Supervisor:
             await asyncio.Event().wait()
         return self._router.exit_code or 0
 
+    def reload(self) -> None:
+        """Has the router read its configuration again, as SIGHUP does; what comes of it is in the router's log."""
+        self._router.hang_up()
+
     def kill(self) -> None:
         """Kills every process at once; for who cannot wait for a drain that has begun."""
         for service in self._services.values():

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from grpc import aio
+from opentelemetry.metrics import Meter
 
 from pointsman.config.load import load_config
 from pointsman.router.v1.router_service_pb2 import DESCRIPTOR
@@ -14,7 +16,9 @@ from services.router.config import InForce, RouterConfig, read_config
 from services.router.feedback import Feedback
 from services.router.fleet import Fleet
 from services.router.generate import Generator, Memory
+from services.router.price_watch import PriceWatch
 from services.router.recent import Recent
+from services.router.reload import Reload
 from services.router.repeats import Repeats
 from services.router.report import Reporter
 from services.router.route import Router
@@ -25,6 +29,7 @@ from services.runtime.channel import open_channel
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.health import Health
 from services.runtime.interception import SizeLimit
+from services.runtime.metrics import NO_METER, Metrics
 from services.runtime.server import Server
 from services.runtime.settings import Settings
 from services.runtime.tracing import Tracing
@@ -38,17 +43,23 @@ SERVICE = DESCRIPTOR.services_by_name["RouterService"].full_name
 async def run(settings: Settings) -> None:
     """Serves until a signal; raises ConfigError and AddressTaken."""
     config = read_config(load_config(settings.config_path), settings)
-    tracing = Tracing(settings)
+    tracing, metrics = Tracing(settings), Metrics(settings)
     try:
-        async with compose(config, SystemClock()) as server:
+        async with compose(config, SystemClock(), settings, metrics.meter) as server:
             await server.serve_until_signal(settings.drain_grace_s)
     finally:
-        tracing.close()
+        # At once, since each waits for the collector for seconds where that hangs.
+        await asyncio.gather(asyncio.to_thread(tracing.close), asyncio.to_thread(metrics.close))
 
 
 @asynccontextmanager
-async def compose(config: RouterConfig, clock: Clock) -> AsyncIterator[Server]:
-    """Yields a server that is whole but does not listen yet; what it still has to report is sent at the end."""
+async def compose(
+    config: RouterConfig, clock: Clock, settings: Settings, meter: Meter = NO_METER
+) -> AsyncIterator[Server]:
+    """Yields a server that is whole but does not listen yet; what it still has to report is sent at the end.
+
+    `config` was read with `settings`, by which it is read again when the file changes.
+    """
     async with AsyncExitStack() as stack:
         health = Health(SERVICE)
         classifier = await stack.enter_async_context(_channel(config.classifier_address))
@@ -66,8 +77,22 @@ async def compose(config: RouterConfig, clock: Clock) -> AsyncIterator[Server]:
         server = Server(config.address, health, [SERVICE], request_limit=limit)
         servicer = RouterServicer(in_force, router, fleet, generator, feedback)
         add_RouterServiceServicer_to_server(servicer, server.grpc)
+        prices = PriceWatch(config.models, config.prices, fleet, health, meter)
+        await prices.begin()
+
+        def take(new: RouterConfig) -> None:
+            """All at once: nothing waits in here, so no request sees a half of each."""
+            in_force.config = new
+            fleet.replace(new.models, new.revision)
+            prices.reconfigure(new.models, new.prices)
+            memory.sessions.limit, memory.sessions.kept_s = new.section.sessions_kept, new.section.session_s
+            memory.recent.keep(new.section.replay_decisions)
+            limit.most_bytes = new.limits.max_prompt_bytes + BESIDE_THE_PROMPT_BYTES
+
+        complete = partial(read_config, settings=settings)
+        reload = Reload(settings.config_path, complete, in_force, take, prices, memory.recent, health, meter)
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(part.run()) for part in (fleet, reporter, shadows)]
+            background = [tasks.create_task(part.run()) for part in (fleet, reporter, shadows, prices, reload)]
             try:
                 yield server
             finally:

@@ -15,8 +15,9 @@ from services.runtime.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RouterConfig:
-    """`providers` maps each provider's name to its address; `prices.file` is an absolute path."""
+    """`providers` maps each provider's name to its address; `prices.file` is an absolute path; `loaded` is the file as it is."""
 
+    loaded: LoadedConfig
     address: str
     classifier_address: str
     telemetry_address: str
@@ -42,8 +43,10 @@ def read_config(loaded: LoadedConfig, settings: Settings) -> RouterConfig:
     models = complete_models(loaded)
     prices = mesh.prices
     if prices.file is not None:
-        prices = prices.model_copy(update={"file": loaded.resolve(prices.file)})
+        # Links are not followed: where the configuration is one into a folder that is replaced, as in Kubernetes, so is this file.
+        prices = prices.model_copy(update={"file": settings.config_path.absolute().parent / prices.file})
     return RouterConfig(
+        loaded=loaded,
         address=settings.address or router_address(mesh, run_dir),
         classifier_address=classifier_address(mesh, run_dir),
         telemetry_address=telemetry_address(mesh, run_dir),

@@ -11,6 +11,11 @@ class Recent:
     def __init__(self, limit: int) -> None:
         self._kept: deque[tuple[RequestRecord, FleetSnapshot]] = deque(maxlen=limit)
 
+    def keep(self, limit: int) -> None:
+        """Remembers so many from now on."""
+        if limit != self._kept.maxlen:
+            self._kept = deque(self._kept, maxlen=limit)
+
     def add(self, record: RequestRecord, snapshot: FleetSnapshot) -> None:
         """Remembers one."""
         self._kept.append((record, snapshot))

@@ -20,9 +20,9 @@ Behaviour = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]
 OUR_METHODS = "/pointsman."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SizeLimit:
-    """How large an encoded request may be, and the `field` that is at fault when one is larger.
+    """How large an encoded request may be, and the `field` that is at fault when one is larger; `most_bytes` may be set anew.
 
     Decoding can take thirty times the bytes in memory, and holds up the event loop; it is no place to find out.
     """

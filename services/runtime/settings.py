@@ -26,6 +26,7 @@ class Settings:
     drain_grace_s: float
     log_level: str
     otlp_endpoint: str | None
+    otlp_metrics_endpoint: str | None
     trace_sample_ratio: float
     environment: Mapping[str, str]
 
@@ -73,6 +74,9 @@ def read_settings(
         drain_grace_s=args.drain_grace,
         log_level=args.log_level,
         otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+        otlp_metrics_endpoint=env.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+        or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        or None,
         trace_sample_ratio=_ratio(parser, env.get("OTEL_TRACES_SAMPLER_ARG", "1.0")),
         environment=env,
     )

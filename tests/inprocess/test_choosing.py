@@ -19,6 +19,8 @@ from tests.inprocess.mesh import running_mesh
 
 # All that a decision may depend on and that a request can say.
 EVERYTHING: dict[str, Any] = {
+    # There is no classifier, and that is to be found out in the same way each time.
+    "router": {"classifier_timeout_ms": 10_000},
     "policies": {
         "curious": {"explore": 0.9},
         "quick": {"first_token_value": 0.01},

@@ -1,5 +1,8 @@
 """A bad configuration is told by file, line, field and what was expected; a good one is frozen and hashed."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,15 @@ def test_every_mesh_has_the_shipped_policies_and_may_change_each(tmp_path: Path)
     mesh = load_config(written(tmp_path, GOOD + "policies: {economy: {success_value: 7}, own: {}}\n")).mesh
     assert set(mesh.policies) == {"balanced", "quality_first", "economy", "latency_first", "own"}
     assert mesh.policies["economy"].success_value == 7
+
+
+def test_every_process_of_a_mesh_tells_the_same_revision(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD + "    residency: [eu, us, ch, uk, jp]\n    capabilities: [tools, seed, reasoning]\n")
+    program = f"from pathlib import Path; from pointsman.config.load import load_config; print(load_config(Path({str(path)!r})).revision)"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1
