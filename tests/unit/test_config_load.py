@@ -100,10 +100,15 @@ def test_every_mesh_has_the_shipped_policies_and_may_change_each(tmp_path: Path)
 
 def test_every_process_of_a_mesh_tells_the_same_revision(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD + "    residency: [eu, us, ch, uk, jp]\n    capabilities: [tools, seed, reasoning]\n")
-    program = f"from pathlib import Path; from pointsman.config.load import load_config; print(load_config(Path({str(path)!r})).revision)"
+    program = (
+        "import sys, pathlib, pointsman.config.load as l; print(l.load_config(pathlib.Path(sys.argv[1])).revision)"
+    )
     told = {
         subprocess.run(
-            [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", program, str(path)],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("1", "2", "3")
     }
