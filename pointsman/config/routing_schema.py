@@ -61,6 +61,8 @@ class PolicySection(Section):
     residency: frozenset[Word] = frozenset()
     # Requests of these data classes only go to self-hosted models; `*` for all requests.
     self_hosted_for: frozenset[Word] = frozenset()
+    # Whether another model may answer what one refused for its content; else the caller is told.
+    switch_on_refusal: bool = False
 
 
 class WhenSection(Section):

@@ -13,7 +13,8 @@ from services.router.classify import Classify
 from services.router.config import InForce, RouterConfig, read_config
 from services.router.feedback import Feedback
 from services.router.fleet import Fleet
-from services.router.generate import Generator, Memory
+from services.router.generate import Generator
+from services.router.generation import Memory, Workings
 from services.router.recent import Recent
 from services.router.repeats import Repeats
 from services.router.report import Reporter
@@ -60,7 +61,7 @@ async def compose(config: RouterConfig, clock: Clock) -> AsyncIterator[Server]:
         router = Router(in_force, Classify(classifier, health), fleet, memory.sessions, clock)
         reporter = Reporter(telemetry, health)
         shadows = Shadows(in_force, fleet, clock)
-        generator = Generator(in_force, router, fleet, reporter, shadows, memory, clock)
+        generator = Generator(Workings(in_force, fleet, reporter, shadows, memory, clock), router)
         feedback = Feedback(telemetry, reporter, fleet)
         limit = SizeLimit("prompt", config.limits.max_prompt_bytes + BESIDE_THE_PROMPT_BYTES)
         server = Server(config.address, health, [SERVICE], request_limit=limit)

@@ -42,6 +42,9 @@ class Policy:
     # Data classes that only self-hosted models may see; `*` for all requests.
     self_hosted_for: frozenset[str] = frozenset()
 
+    # Whether another model may answer what one refused for its content.
+    switch_on_refusal: bool = False
+
     def keeps_at_home(self, data_class: str) -> bool:
         """Whether prompts of this class may only go to self-hosted models."""
         return "*" in self.self_hosted_for or data_class in self.self_hosted_for

@@ -1,0 +1,320 @@
+"""Drives one request: performs what `failover` says, forwards what models say, and tells everybody who should know.
+
+decided ──> attempt ──events──> client
+              │ fails
+              └──> switched ──> next attempt: afresh, going on, or aligned ──events──> client ... finished, or one error
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import assert_never
+
+from opentelemetry import trace
+
+from pointsman import errors
+from pointsman import telemetry_names as names
+from pointsman.config.catalogue import Model
+from pointsman.config.schema import CapabilityName
+from pointsman.llm.v1.generation_pb2 import GenerationFinished, SamplingOptions, Usage
+from pointsman.provider.v1.provider_service_pb2 import GenerateRequest as ProviderRequest
+from pointsman.router.v1 import router_service_pb2 as pb
+from services.router import failover
+from services.router.attempt import Attempt, Patience
+from services.router.attempt_span import describe_attempt
+from services.router.budget import Budget, tells_of_the_model
+from services.router.candidates import Candidate
+from services.router.config import InForce
+from services.router.delivery import Delivery, Send
+from services.router.failover import How
+from services.router.fleet import Fleet
+from services.router.journal import Journal
+from services.router.messages import to_duration, to_ref
+from services.router.recent import Recent
+from services.router.repeats import Repeats
+from services.router.report import Reporter
+from services.router.route import Routed, no_candidate
+from services.router.seam import Alignment, Continuation, Diverged, Fresh, Seam, prefix_of
+from services.router.sessions import Sessions
+from services.router.shadow import Shadows, within
+from services.runtime import tracing
+from services.runtime.clock import Clock
+
+Request = pb.GenerateRequest | pb.CompleteRequest
+MODES = {mode: failover.SwitchMode[pb.SwitchMode.Name(mode).removeprefix("SWITCH_MODE_")] for mode in (1, 2, 3)}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a router remembers of requests past: who answered a session, what was asked again, what was decided."""
+
+    sessions: Sessions
+    repeats: Repeats
+    recent: Recent
+
+
+@dataclass(frozen=True, slots=True)
+class Workings:
+    """The parts of a router that a request needs."""
+
+    in_force: InForce
+    fleet: Fleet
+    reporter: Reporter
+    shadows: Shadows
+    memory: Memory
+    clock: Clock
+
+
+class Generation:
+    """One request on its way."""
+
+    def __init__(
+        self, workings: Workings, routed: Routed, request: Request, budget: Budget, began_s: float, send: Send
+    ) -> None:
+        self._limits = workings.in_force.config.limits
+        self._workings = workings
+        self._fleet = workings.fleet
+        self._clock = workings.clock
+        self._routed = routed
+        self._request = request
+        self._budget = budget
+        self._delivery = Delivery(send)
+        self._first_token_s = 0.0
+        self._snapshot = workings.reporter.recorded(routed.snapshot)
+        self._journal = Journal(
+            routed, self._clock, began_s, snapshot_id=self._snapshot.id, retry_of=self._retry_of(request)
+        )
+
+    def _retry_of(self, request: Request) -> str:
+        constraints = request.constraints
+        return self._workings.memory.repeats.earlier(
+            f"{constraints.tenant}\0{constraints.session_key}",
+            request.prompt.SerializeToString(),
+            self._routed.request_id,
+            self._clock.monotonic(),
+        )
+
+    async def run(self, span: trace.Span, own_s: float | None) -> None:
+        """Answers, within `own_s` seconds where they are given, and reports what became of it."""
+        outcome: errors.PointsmanError | None = None
+        reporter, shadows = self._workings.reporter, self._workings.shadows
+        copies = shadows.start(self._routed, self._request, self._journal) if self._routed.choice.shadows else []
+        try:
+            async with asyncio.timeout(own_s):
+                await self._answer(span)
+        except TimeoutError:
+            outcome = errors.DeadlineExceeded(
+                "the answer was not read within the time that a request without a deadline has"
+            )
+            raise outcome from None
+        except errors.PointsmanError as error:
+            outcome = error
+            raise
+        finally:
+            record = self._journal.close(outcome)
+            span.set_attributes({names.ATTEMPTS: len(record.attempts), names.COST_MICROS: record.cost_micros})
+            self._workings.memory.recent.add(record, self._snapshot)
+            shadows.after(copies, lambda: reporter.put(record, self._snapshot))
+
+    async def _answer(self, span: trace.Span) -> None:
+        """Goes from attempt to attempt until one ends whole or none is left."""
+        ranked = self._routed.decision.ranked
+        if not ranked:
+            raise no_candidate(self._routed.decision)
+        state, action = failover.begin([_track(candidate) for candidate in ranked])
+        while True:
+            match action:
+                case failover.TryModel(index, how, after_s):
+                    if after_s:
+                        await asyncio.sleep(after_s)
+                    model = ranked[index].model
+                    failed = await self._attempt(ranked[index], how, others=len(state.failures) + 1 < len(ranked))
+                    if failed is None:
+                        return
+                    state, action = failover.attempt_failed(
+                        state, failover.Failure(index, model.reference, failed, how), self._position()
+                    )
+                    if isinstance(action, failover.TryModel):
+                        await self._switch(model, ranked[action.candidate].model, action.how, failed, span)
+                case failover.GiveUp(error):
+                    raise error
+                case unreachable:
+                    assert_never(unreachable)
+
+    def _position(self) -> failover.Position:
+        delivery, constraints = self._delivery, self._request.constraints
+        spent = sum(attempt.usage.cost_micros for attempt in self._journal.record.attempts)
+        left = None
+        if constraints.HasField("max_cost_micros"):
+            left = max(0, constraints.max_cost_micros - spent)
+        return failover.Position(
+            attempts_left=self._budget.attempts,
+            seconds_left=self._budget.remaining_s(self._clock.monotonic()),
+            cost_left_micros=left,
+            delivered_text=delivery.has_text,
+            delivered_call=delivery.called,
+            structured=self._request.prompt.output_format.WhichOneof("format") is not None,
+            mode=MODES.get(constraints.switch_mode, failover.SwitchMode.CONTINUE_OR_RESTART),
+            switch_on_refusal=self._routed.policy.switch_on_refusal,
+            jitter=random.random(),  # noqa: S311
+        )
+
+    async def _switch(
+        self, failed: Model, following: Model, how: How, error: errors.PointsmanError, span: trace.Span
+    ) -> None:
+        """Tells a switch at once where nothing was delivered; else the delivery tells it when it knows what stands."""
+        delivery = self._delivery
+        kept = len(delivery.text) if how is How.CONTINUE else 0
+        span.add_event("switch", {names.SWITCH_REASON: error.reason.value, names.SWITCH_KEPT_CHARACTERS: kept})
+        switch = pb.ModelSwitch(from_model=to_ref(failed), to_model=to_ref(following), reason=error.reason.value)
+        if how is not How.FRESH:
+            delivery.join(self._seam(how), switch)
+        elif following is not failed:
+            await delivery.send(pb.GenerateResponse(switched=switch))
+
+    def _seam(self, how: How) -> Seam:
+        text, mode = self._delivery.text, self._request.constraints.switch_mode
+        match how:
+            case How.FRESH:
+                return Fresh()
+            case How.CONTINUE:
+                return Continuation(text)
+            case How.RESTART:
+                return Alignment(text, take_back=mode != pb.SWITCH_MODE_CONTINUE)
+
+    async def _attempt(self, candidate: Candidate, how: How, *, others: bool) -> errors.PointsmanError | None:
+        """Calls one model and forwards what it says; returns the error of an attempt that failed."""
+        limits, model = self._limits, candidate.model
+        now_s = self._clock.monotonic()
+        patience = self._fleet.patience(model.reference, limits)
+        first_token_s = self._budget.first_token_limit_s(now_s, patience.first_token_s, others=others)
+        self._budget = self._budget.spend_attempt()
+        attributes = {
+            names.OPERATION_NAME: names.ATTEMPT_OPERATION,
+            names.PROVIDER_NAME: model.provider,
+            names.REQUEST_MODEL: model.name,
+            names.REQUEST_STREAM: True,
+            names.ATTEMPT: limits.max_attempts - self._budget.attempts,
+        }
+        with tracing.span(f"{names.ATTEMPT_OPERATION} {model.name}", trace.SpanKind.CLIENT, attributes) as span:
+            attempt = Attempt(
+                self._fleet.provider(model.provider),
+                self._provider_request(model, how),
+                timeout_s=self._budget.remaining_s(now_s),
+                patience=Patience(
+                    first_token_s, patience.stall_s, patience.slow_tokens_per_second, patience.slow_window_s
+                ),
+            )
+            ended = False
+            before = self._delivery.tokens if how is How.CONTINUE else 0
+            self._fleet.begin(model.reference)
+            try:
+                if not self._delivery.sequence:
+                    # Only now, so that the provider is already at work while the client is told.
+                    await self._delivery.send(pb.GenerateResponse(decided=self._routed.message()))
+                finished = await self._stream(attempt)
+                ended = True
+                self._journal.succeeded(model, attempt, finished.usage)
+                self._observe(model, attempt, finished.usage.output_tokens)
+                self._remember(model, finished.usage)
+                describe_attempt(span, model, attempt, finished)
+                await self._finish(finished, before)
+                await attempt.end()
+                return None
+            except Diverged:
+                ended = True
+                self._journal.cancelled(model, attempt)
+                self._fleet.let_go(model.reference)
+                return errors.SwitchNotAllowed(f"{model.reference} says something else than what was delivered")
+            except errors.PointsmanError as error:
+                ended = True
+                self._fail(candidate, attempt, error, first_token_s)
+                tracing.fail(span, error.reason.value)
+                return error
+            finally:
+                if not ended:
+                    self._journal.cancelled(model, attempt)
+                    self._fleet.let_go(model.reference)
+                attempt.close()
+
+    def _provider_request(self, model: Model, how: How) -> ProviderRequest:
+        sampling, prefix = within(self._request.sampling, model), ""
+        if how is How.CONTINUE:
+            prefix = prefix_of(self._delivery.text)
+            if sampling.HasField("max_output_tokens"):
+                left = SamplingOptions()
+                left.CopyFrom(sampling)
+                left.max_output_tokens = max(1, sampling.max_output_tokens - self._delivery.tokens)
+                sampling = left
+        return ProviderRequest(
+            request_id=self._routed.request_id,
+            model=model.name,
+            prompt=self._request.prompt,
+            sampling=sampling,
+            answer_prefix=prefix,
+        )
+
+    async def _stream(self, attempt: Attempt) -> GenerationFinished:
+        """Forwards everything up to the last event, and returns that. Raises Diverged."""
+        while True:
+            event = await attempt.next_event()
+            if event.WhichOneof("event") == "finished":
+                await self._delivery.flush()
+                return event.finished
+            if not self._delivery.began:
+                self._first_token_s = self._journal.elapsed_s
+            await self._delivery.take(event)
+
+    async def _finish(self, finished: GenerationFinished, before: int) -> None:
+        """The end as the client reads it: with the tokens that stood `before` the last attempt, and what all attempts cost."""
+        usage = finished.usage
+        usage.output_tokens += before
+        usage.cost_micros = sum(attempt.usage.cost_micros for attempt in self._journal.record.attempts)
+        usage.time_to_first_token.CopyFrom(to_duration(self._first_token_s))
+        usage.total_time.CopyFrom(to_duration(self._journal.elapsed_s))
+        await self._delivery.send(pb.GenerateResponse(event={"finished": finished}))
+
+    def _fail(
+        self, candidate: Candidate, attempt: Attempt, error: errors.PointsmanError, first_token_limit_s: float
+    ) -> None:
+        """Writes an attempt down that failed, as far as it says something of the model."""
+        model = candidate.model
+        if isinstance(error, errors.ProviderSilent) and not tells_of_the_model(
+            first_token_limit_s, self._limits.first_token_timeout_s, candidate.expected_first_token_s
+        ):
+            self._journal.cancelled(model, attempt)
+            self._fleet.let_go(model.reference)
+            return
+        self._journal.failed(model, attempt, error)
+        # A model is not less reliable because a request does not suit it.
+        if isinstance(error, errors.CallerError):
+            self._fleet.let_go(model.reference)
+        else:
+            self._observe(model, attempt, attempt.tokens, error)
+
+    def _remember(self, model: Model, usage: Usage) -> None:
+        """The session's next prompt begins with this one and its answer, which the provider may have cached."""
+        tokens = usage.input_tokens + usage.output_tokens
+        session = self._routed.asked.session
+        self._workings.memory.sessions.served(session, model.reference, tokens, self._clock.monotonic())
+
+    def _observe(
+        self, model: Model, attempt: Attempt, output_tokens: int, error: errors.PointsmanError | None = None
+    ) -> None:
+        self._fleet.observe(
+            model.reference,
+            failed=error is not None,
+            first_token_s=attempt.first_token_s,
+            tokens_per_second=attempt.tokens_per_second(output_tokens),
+            retry_after_s=(error.retry_after_s or 0.0) if error else 0.0,
+        )
+
+
+def _track(candidate: Candidate) -> failover.Track:
+    model = candidate.model
+    return failover.Track(
+        model.reference,
+        continues=CapabilityName.CONTINUE_FROM_PREFIX in model.capabilities,
+        context_tokens=model.context_tokens,
+        cost_micros=candidate.cost,
+    )
