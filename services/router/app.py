@@ -18,6 +18,7 @@ from services.router.generation import Memory, Workings
 from services.router.recent import Recent
 from services.router.repeats import Repeats
 from services.router.report import Reporter
+from services.router.resume import Streams
 from services.router.route import Router
 from services.router.servicer import RouterServicer
 from services.router.sessions import Sessions
@@ -65,10 +66,11 @@ async def compose(config: RouterConfig, clock: Clock) -> AsyncIterator[Server]:
         feedback = Feedback(telemetry, reporter, fleet)
         limit = SizeLimit("prompt", config.limits.max_prompt_bytes + BESIDE_THE_PROMPT_BYTES)
         server = Server(config.address, health, [SERVICE], request_limit=limit)
-        servicer = RouterServicer(in_force, router, fleet, generator, feedback)
+        streams = Streams(in_force)
+        servicer = RouterServicer(in_force, router, fleet, generator, streams, feedback)
         add_RouterServiceServicer_to_server(servicer, server.grpc)
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(part.run()) for part in (fleet, reporter, shadows)]
+            background = [tasks.create_task(part.run()) for part in (fleet, reporter, shadows, streams)]
             try:
                 yield server
             finally:

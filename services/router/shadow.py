@@ -135,6 +135,10 @@ class Shadows:
             if not isinstance(error, errors.CallerError):
                 self._observe(model, attempt, attempt.tokens, failed=True)
                 told = True
+        except Exception:
+            # Nobody waits for a copy: a defect of ours ends this one and nothing else.
+            logger.exception("a shadow failed")
+            reason = errors.Reason.INTERNAL.value
         finally:
             if not told:
                 self._fleet.let_go(model.reference)
