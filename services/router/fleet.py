@@ -311,4 +311,5 @@ class Fleet:
             reliability(attempts, failures),
             self._learned.abilities(model),
             self._breakers[model.reference].refusal(now_s),
+            self._breakers[model.reference].share(now_s),
         )
