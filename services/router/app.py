@@ -15,6 +15,7 @@ from services.router.feedback import Feedback
 from services.router.fleet import Fleet
 from services.router.generate import Generator
 from services.router.generation import Memory, Workings
+from services.router.hedge import HedgeBudget
 from services.router.recent import Recent
 from services.router.repeats import Repeats
 from services.router.report import Reporter
@@ -62,7 +63,7 @@ async def compose(config: RouterConfig, clock: Clock) -> AsyncIterator[Server]:
         router = Router(in_force, Classify(classifier, health), fleet, memory.sessions, clock)
         reporter = Reporter(telemetry, health)
         shadows = Shadows(in_force, fleet, clock)
-        generator = Generator(Workings(in_force, fleet, reporter, shadows, memory, clock), router)
+        generator = Generator(Workings(in_force, fleet, reporter, shadows, memory, HedgeBudget(), clock), router)
         feedback = Feedback(telemetry, reporter, fleet)
         limit = SizeLimit("prompt", config.limits.max_prompt_bytes + BESIDE_THE_PROMPT_BYTES)
         server = Server(config.address, health, [SERVICE], request_limit=limit)

@@ -9,6 +9,7 @@ own attempts ───────────────┘
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -143,6 +144,14 @@ class Fleet:
             if stats.tokens_per_second.p10:
                 stall_s = min(stall_s, max(SHORTEST_LIMIT_S, TOKENS_PER_STALL / stats.tokens_per_second.p10))
         return Patience(first_token_s, stall_s, limits.slow_tokens_per_second, limits.slow_window_s)
+
+    def hedge_after_s(self, model: Model) -> float:
+        """When a second model may start: past the time to a first token that nineteen of twenty answers of this one take."""
+        stats = self._stats.get(model.reference)
+        if stats is not None and stats.attempts >= ENOUGH_FOR_LIMITS and stats.first_token_seconds.p90:
+            # Between the quantiles that telemetry tells, on a logarithmic scale.
+            return math.sqrt(stats.first_token_seconds.p90 * stats.first_token_seconds.p99)
+        return TIMES_THE_SLOWEST * (self._observed[model.reference].first_token_s or model.first_token_s)
 
     def begin(self, reference: str) -> None:
         """An attempt begins; where it tries a model that failed too often, all other requests keep away until it has ended."""

@@ -7,8 +7,8 @@ decided ──> attempt ──events──> client
 
 import asyncio
 import random
-from dataclasses import dataclass
-from typing import assert_never
+from dataclasses import dataclass, replace
+from typing import NamedTuple, assert_never
 
 from opentelemetry import trace
 
@@ -16,11 +16,11 @@ from pointsman import errors
 from pointsman import telemetry_names as names
 from pointsman.config.catalogue import Model
 from pointsman.config.schema import CapabilityName
-from pointsman.llm.v1.generation_pb2 import GenerationFinished, SamplingOptions, Usage
+from pointsman.llm.v1.generation_pb2 import GenerationEvent, GenerationFinished, SamplingOptions, Usage
 from pointsman.provider.v1.provider_service_pb2 import GenerateRequest as ProviderRequest
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.router import failover
-from services.router.attempt import Attempt, Patience
+from services.router.attempt import Attempt
 from services.router.attempt_span import describe_attempt
 from services.router.budget import Budget, tells_of_the_model
 from services.router.candidates import Candidate
@@ -28,6 +28,7 @@ from services.router.config import InForce
 from services.router.delivery import Delivery, Send
 from services.router.failover import How
 from services.router.fleet import Fleet
+from services.router.hedge import BothFailedError, HedgeBudget, Won, race
 from services.router.journal import Journal
 from services.router.messages import to_duration, to_ref
 from services.router.recent import Recent
@@ -62,7 +63,18 @@ class Workings:
     reporter: Reporter
     shadows: Shadows
     memory: Memory
+    hedges: HedgeBudget
     clock: Clock
+
+
+class _Hedged(NamedTuple):
+    """Who speaks of two, its first event, what failed or was beaten; `error` where neither spoke, and then it is the first one's."""
+
+    place: int
+    attempt: Attempt
+    event: GenerationEvent | None
+    failures: list[failover.Failure]
+    error: errors.PointsmanError | None
 
 
 class Generation:
@@ -127,15 +139,15 @@ class Generation:
                 case failover.TryModel(index, how, after_s):
                     if after_s:
                         await asyncio.sleep(after_s)
-                    model = ranked[index].model
-                    failed = await self._attempt(ranked[index], how, others=len(state.failures) + 1 < len(ranked))
-                    if failed is None:
+                    others = len(state.failures) + 1 < len(ranked)
+                    rival = self._rival(state, index, how)
+                    failures = await self._attempt(index, how, others=others, rival=rival)
+                    if not failures:
                         return
-                    state, action = failover.attempt_failed(
-                        state, failover.Failure(index, model.reference, failed, how), self._position()
-                    )
+                    for failure in failures:
+                        state, action = failover.attempt_failed(state, failure, self._position())
                     if isinstance(action, failover.TryModel):
-                        await self._switch(model, ranked[action.candidate].model, action.how, failed, span)
+                        await self._switch(failures[-1], action, span)
                 case failover.GiveUp(error):
                     raise error
                 case unreachable:
@@ -159,16 +171,23 @@ class Generation:
             jitter=random.random(),  # noqa: S311
         )
 
-    async def _switch(
-        self, failed: Model, following: Model, how: How, error: errors.PointsmanError, span: trace.Span
-    ) -> None:
+    def _rival(self, state: failover.State, index: int, how: How) -> int | None:
+        """The candidate that a hedge would ask; None where nothing is hedged."""
+        share = self._routed.policy.hedge
+        if not share or how is not How.FRESH or state.failures or self._budget.attempts < 2:
+            return None
+        self._workings.hedges.earn(share)
+        return index + 1 if index + 1 < len(state.candidates) else None
+
+    async def _switch(self, failure: failover.Failure, action: failover.TryModel, span: trace.Span) -> None:
         """Tells a switch at once where nothing was delivered; else the delivery tells it when it knows what stands."""
-        delivery = self._delivery
-        kept = len(delivery.text) if how is How.CONTINUE else 0
-        span.add_event("switch", {names.SWITCH_REASON: error.reason.value, names.SWITCH_KEPT_CHARACTERS: kept})
-        switch = pb.ModelSwitch(from_model=to_ref(failed), to_model=to_ref(following), reason=error.reason.value)
-        if how is not How.FRESH:
-            delivery.join(self._seam(how), switch)
+        ranked, delivery, reason = self._routed.decision.ranked, self._delivery, failure.error.reason.value
+        failed, following = ranked[failure.candidate].model, ranked[action.candidate].model
+        kept = len(delivery.text) if action.how is How.CONTINUE else 0
+        span.add_event("switch", {names.SWITCH_REASON: reason, names.SWITCH_KEPT_CHARACTERS: kept})
+        switch = pb.ModelSwitch(from_model=to_ref(failed), to_model=to_ref(following), reason=reason)
+        if action.how is not How.FRESH:
+            delivery.join(self._seam(action.how), switch)
         elif following is not failed:
             await delivery.send(pb.GenerateResponse(switched=switch))
 
@@ -182,37 +201,52 @@ class Generation:
             case How.RESTART:
                 return Alignment(text, take_back=mode != pb.SWITCH_MODE_CONTINUE)
 
-    async def _attempt(self, candidate: Candidate, how: How, *, others: bool) -> errors.PointsmanError | None:
-        """Calls one model and forwards what it says; returns the error of an attempt that failed."""
+    def _open(self, candidate: Candidate, how: How, *, others: bool) -> tuple[Attempt, float]:
+        """Begins a call; returns it and how long it may be silent."""
         limits, model = self._limits, candidate.model
         now_s = self._clock.monotonic()
         patience = self._fleet.patience(model.reference, limits)
         first_token_s = self._budget.first_token_limit_s(now_s, patience.first_token_s, others=others)
         self._budget = self._budget.spend_attempt()
+        attempt = Attempt(
+            self._fleet.provider(model.provider),
+            self._provider_request(model, how),
+            timeout_s=self._budget.remaining_s(now_s),
+            patience=replace(patience, first_token_s=first_token_s),
+        )
+        self._fleet.begin(model.reference)
+        return attempt, first_token_s
+
+    async def _attempt(self, index: int, how: How, *, others: bool, rival: int | None) -> list[failover.Failure]:
+        """Calls one model, or two where it is hedged, and forwards what it says; returns what failed, nothing where it ended whole."""
+        ranked = self._routed.decision.ranked
+        candidate = ranked[index]
+        model = candidate.model
         attributes = {
             names.OPERATION_NAME: names.ATTEMPT_OPERATION,
             names.PROVIDER_NAME: model.provider,
             names.REQUEST_MODEL: model.name,
             names.REQUEST_STREAM: True,
-            names.ATTEMPT: limits.max_attempts - self._budget.attempts,
+            names.ATTEMPT: self._limits.max_attempts - self._budget.attempts + 1,
         }
+        failures: list[failover.Failure] = []
         with tracing.span(f"{names.ATTEMPT_OPERATION} {model.name}", trace.SpanKind.CLIENT, attributes) as span:
-            attempt = Attempt(
-                self._fleet.provider(model.provider),
-                self._provider_request(model, how),
-                timeout_s=self._budget.remaining_s(now_s),
-                patience=Patience(
-                    first_token_s, patience.stall_s, patience.slow_tokens_per_second, patience.slow_window_s
-                ),
-            )
+            attempt, limit_s = self._open(candidate, how, others=others)
             ended = False
             before = self._delivery.tokens if how is How.CONTINUE else 0
-            self._fleet.begin(model.reference)
+            event: GenerationEvent | None = None
             try:
                 if not self._delivery.sequence:
                     # Only now, so that the provider is already at work while the client is told.
                     await self._delivery.send(pb.GenerateResponse(decided=self._routed.message()))
-                finished = await self._stream(attempt)
+                if rival is not None:
+                    hedged = await self._hedge(index, attempt, limit_s, rival)
+                    failures += hedged.failures
+                    index, attempt, event = hedged.place, hedged.attempt, hedged.event
+                    candidate, model = ranked[index], ranked[index].model
+                    if hedged.error is not None:
+                        raise hedged.error
+                finished = await self._stream(attempt, event)
                 ended = True
                 self._journal.succeeded(model, attempt, finished.usage)
                 self._observe(model, attempt, finished.usage.output_tokens)
@@ -220,22 +254,68 @@ class Generation:
                 describe_attempt(span, model, attempt, finished)
                 await self._finish(finished, before)
                 await attempt.end()
-                return None
+                return []
             except Diverged:
                 ended = True
                 self._journal.cancelled(model, attempt)
                 self._fleet.let_go(model.reference)
-                return errors.SwitchNotAllowed(f"{model.reference} says something else than what was delivered")
+                diverged = errors.SwitchNotAllowed(f"{model.reference} says something else than what was delivered")
+                return [failover.Failure(index, model.reference, diverged, how)]
             except errors.PointsmanError as error:
                 ended = True
-                self._fail(candidate, attempt, error, first_token_s)
+                self._fail(candidate, attempt, limit_s, error)
                 tracing.fail(span, error.reason.value)
-                return error
+                return [*failures, failover.Failure(index, model.reference, error, how)]
             finally:
                 if not ended:
                     self._journal.cancelled(model, attempt)
                     self._fleet.let_go(model.reference)
                 attempt.close()
+
+    async def _hedge(self, index: int, first: Attempt, limit_s: float, rival: int) -> "_Hedged":
+        """Waits for who speaks first, and writes the other down."""
+        ranked = self._routed.decision.ranked
+        opened: list[tuple[Attempt, float]] = []
+
+        def second() -> Attempt | None:
+            if not self._workings.hedges.take():
+                return None
+            opened.append(self._open(ranked[rival], How.FRESH, others=False))
+            return opened[0][0]
+
+        won: Won | None = None
+        try:
+            won = await race(first, self._fleet.hedge_after_s(ranked[index].model), second)
+        except BothFailedError as both:
+            self._fail(ranked[rival], *opened[0], both.second)
+            opened[0][0].close()
+            failure = failover.Failure(rival, ranked[rival].model.reference, both.second)
+            opened.clear()
+            return _Hedged(index, first, None, [failure], both.first)
+        finally:
+            if won is None and opened:
+                self._journal.cancelled(ranked[rival].model, opened[0][0], hedge=True)
+                self._fleet.let_go(ranked[rival].model.reference)
+                opened[0][0].close()
+        if won.loser is None:
+            return _Hedged(index, won.attempt, won.event, [], None)
+        beaten, speaks = (index, rival) if won.loser is first else (rival, index)
+        model = ranked[beaten].model
+        if won.error is not None:
+            self._fail(ranked[beaten], won.loser, limit_s if won.loser is first else opened[0][1], won.error)
+        else:
+            self._journal.cancelled(model, won.loser, hedge=True)
+            self._fleet.let_go(model.reference)
+        won.loser.close()
+        error = won.error or errors.ProviderSilent(
+            f"{model.reference} was slower than {ranked[speaks].model.reference}"
+        )
+        if speaks == rival:
+            switch = pb.ModelSwitch(
+                from_model=to_ref(model), to_model=to_ref(ranked[rival].model), reason=error.reason.value
+            )
+            await self._delivery.send(pb.GenerateResponse(switched=switch))
+        return _Hedged(speaks, won.attempt, won.event, [failover.Failure(beaten, model.reference, error)], None)
 
     def _provider_request(self, model: Model, how: How) -> ProviderRequest:
         sampling, prefix = within(self._request.sampling, model), ""
@@ -254,10 +334,11 @@ class Generation:
             answer_prefix=prefix,
         )
 
-    async def _stream(self, attempt: Attempt) -> GenerationFinished:
-        """Forwards everything up to the last event, and returns that. Raises Diverged."""
+    async def _stream(self, attempt: Attempt, first: GenerationEvent | None) -> GenerationFinished:
+        """Forwards everything up to the last event, and returns that; `first` came already. Raises Diverged."""
         while True:
-            event = await attempt.next_event()
+            event = await attempt.next_event() if first is None else first
+            first = None
             if event.WhichOneof("event") == "finished":
                 await self._delivery.flush()
                 return event.finished
@@ -275,7 +356,7 @@ class Generation:
         await self._delivery.send(pb.GenerateResponse(event={"finished": finished}))
 
     def _fail(
-        self, candidate: Candidate, attempt: Attempt, error: errors.PointsmanError, first_token_limit_s: float
+        self, candidate: Candidate, attempt: Attempt, first_token_limit_s: float, error: errors.PointsmanError
     ) -> None:
         """Writes an attempt down that failed, as far as it says something of the model."""
         model = candidate.model

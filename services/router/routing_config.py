@@ -48,6 +48,7 @@ def _policy(name: str, section: PolicySection, references: Sequence[str]) -> Pol
         residency=section.residency,
         self_hosted_for=section.self_hosted_for,
         switch_on_refusal=section.switch_on_refusal,
+        hedge=section.hedge,
     )
 
 
