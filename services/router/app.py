@@ -14,7 +14,6 @@ from services.router.config import InForce, RouterConfig, read_config
 from services.router.feedback import Feedback
 from services.router.fleet import Fleet
 from services.router.generate import Generator
-from services.router.generation import Memory, Workings
 from services.router.hedge import HedgeBudget
 from services.router.recent import Recent
 from services.router.repeats import Repeats
@@ -24,6 +23,7 @@ from services.router.route import Router
 from services.router.servicer import RouterServicer
 from services.router.sessions import Sessions
 from services.router.shadow import Shadows
+from services.router.workings import Memory, Workings
 from services.runtime.channel import open_channel
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.health import Health

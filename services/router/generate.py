@@ -4,10 +4,12 @@ from opentelemetry import trace
 
 from pointsman import errors
 from pointsman import telemetry_names as names
+from services.router.asking import Request
 from services.router.budget import Budget
 from services.router.delivery import Send
-from services.router.generation import Generation, Request, Workings
+from services.router.generation import Generation
 from services.router.route import Router
+from services.router.workings import Workings
 from services.runtime import tracing
 
 RETRY_AFTER_S = 0.5

@@ -7,7 +7,7 @@ decided ──> attempt ──events──> client
 
 import asyncio
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple, assert_never
 
 from opentelemetry import trace
@@ -15,56 +15,23 @@ from opentelemetry import trace
 from pointsman import errors
 from pointsman import telemetry_names as names
 from pointsman.config.catalogue import Model
-from pointsman.config.schema import CapabilityName
-from pointsman.llm.v1.generation_pb2 import GenerationEvent, GenerationFinished, SamplingOptions, Usage
-from pointsman.provider.v1.provider_service_pb2 import GenerateRequest as ProviderRequest
+from pointsman.llm.v1.generation_pb2 import GenerationEvent, GenerationFinished, Usage
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.router import failover
+from services.router.asking import Request, provider_request, seam, switch_mode, track
 from services.router.attempt import Attempt
 from services.router.attempt_span import describe_attempt
 from services.router.budget import Budget, tells_of_the_model
 from services.router.candidates import Candidate
-from services.router.config import InForce
 from services.router.delivery import Delivery, Send
 from services.router.failover import How
-from services.router.fleet import Fleet
-from services.router.hedge import BothFailedError, HedgeBudget, Won, race
+from services.router.hedge import BothFailedError, Won, race
 from services.router.journal import Journal
 from services.router.messages import to_duration, to_ref
-from services.router.recent import Recent
-from services.router.repeats import Repeats
-from services.router.report import Reporter
 from services.router.route import Routed, no_candidate
-from services.router.seam import Alignment, Continuation, Diverged, Fresh, Seam, prefix_of
-from services.router.sessions import Sessions
-from services.router.shadow import Shadows, within
+from services.router.seam import Diverged
+from services.router.workings import Workings
 from services.runtime import tracing
-from services.runtime.clock import Clock
-
-Request = pb.GenerateRequest | pb.CompleteRequest
-MODES = {mode: failover.SwitchMode[pb.SwitchMode.Name(mode).removeprefix("SWITCH_MODE_")] for mode in (1, 2, 3)}
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What a router remembers of requests past: who answered a session, what was asked again, what was decided."""
-
-    sessions: Sessions
-    repeats: Repeats
-    recent: Recent
-
-
-@dataclass(frozen=True, slots=True)
-class Workings:
-    """The parts of a router that a request needs."""
-
-    in_force: InForce
-    fleet: Fleet
-    reporter: Reporter
-    shadows: Shadows
-    memory: Memory
-    hedges: HedgeBudget
-    clock: Clock
 
 
 class _Hedged(NamedTuple):
@@ -133,7 +100,7 @@ class Generation:
         ranked = self._routed.decision.ranked
         if not ranked:
             raise no_candidate(self._routed.decision)
-        state, action = failover.begin([_track(candidate) for candidate in ranked])
+        state, action = failover.begin([track(candidate) for candidate in ranked])
         while True:
             match action:
                 case failover.TryModel(index, how, after_s):
@@ -166,7 +133,7 @@ class Generation:
             delivered_text=delivery.has_text,
             delivered_call=delivery.called,
             structured=self._request.prompt.output_format.WhichOneof("format") is not None,
-            mode=MODES.get(constraints.switch_mode, failover.SwitchMode.CONTINUE_OR_RESTART),
+            mode=switch_mode(self._request),
             switch_on_refusal=self._routed.policy.switch_on_refusal,
             jitter=random.random(),  # noqa: S311
         )
@@ -187,19 +154,9 @@ class Generation:
         span.add_event("switch", {names.SWITCH_REASON: reason, names.SWITCH_KEPT_CHARACTERS: kept})
         switch = pb.ModelSwitch(from_model=to_ref(failed), to_model=to_ref(following), reason=reason)
         if action.how is not How.FRESH:
-            delivery.join(self._seam(action.how), switch)
+            delivery.join(seam(action.how, delivery.text, self._request), switch)
         elif following is not failed:
             await delivery.send(pb.GenerateResponse(switched=switch))
-
-    def _seam(self, how: How) -> Seam:
-        text, mode = self._delivery.text, self._request.constraints.switch_mode
-        match how:
-            case How.FRESH:
-                return Fresh()
-            case How.CONTINUE:
-                return Continuation(text)
-            case How.RESTART:
-                return Alignment(text, take_back=mode != pb.SWITCH_MODE_CONTINUE)
 
     def _open(self, candidate: Candidate, how: How, *, others: bool) -> tuple[Attempt, float]:
         """Begins a call; returns it and how long it may be silent."""
@@ -210,7 +167,7 @@ class Generation:
         self._budget = self._budget.spend_attempt()
         attempt = Attempt(
             self._fleet.provider(model.provider),
-            self._provider_request(model, how),
+            provider_request(self._request, self._routed.request_id, model, how, self._delivery),
             timeout_s=self._budget.remaining_s(now_s),
             patience=replace(patience, first_token_s=first_token_s),
         )
@@ -317,23 +274,6 @@ class Generation:
             await self._delivery.send(pb.GenerateResponse(switched=switch))
         return _Hedged(speaks, won.attempt, won.event, [failover.Failure(beaten, model.reference, error)], None)
 
-    def _provider_request(self, model: Model, how: How) -> ProviderRequest:
-        sampling, prefix = within(self._request.sampling, model), ""
-        if how is How.CONTINUE:
-            prefix = prefix_of(self._delivery.text)
-            if sampling.HasField("max_output_tokens"):
-                left = SamplingOptions()
-                left.CopyFrom(sampling)
-                left.max_output_tokens = max(1, sampling.max_output_tokens - self._delivery.tokens)
-                sampling = left
-        return ProviderRequest(
-            request_id=self._routed.request_id,
-            model=model.name,
-            prompt=self._request.prompt,
-            sampling=sampling,
-            answer_prefix=prefix,
-        )
-
     async def _stream(self, attempt: Attempt, first: GenerationEvent | None) -> GenerationFinished:
         """Forwards everything up to the last event, and returns that; `first` came already. Raises Diverged."""
         while True:
@@ -389,13 +329,3 @@ class Generation:
             tokens_per_second=attempt.tokens_per_second(output_tokens),
             retry_after_s=(error.retry_after_s or 0.0) if error else 0.0,
         )
-
-
-def _track(candidate: Candidate) -> failover.Track:
-    model = candidate.model
-    return failover.Track(
-        model.reference,
-        continues=CapabilityName.CONTINUE_FROM_PREFIX in model.capabilities,
-        context_tokens=model.context_tokens,
-        cost_micros=candidate.cost,
-    )
