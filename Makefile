@@ -11,7 +11,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 BREAKING_AGAINST ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null || git rev-parse HEAD); \
 	[ "$$base" != "$$(git rev-parse HEAD)" ] || base=$$(git rev-parse --verify --quiet HEAD~1 || true); echo $$base)
 
-.PHONY: help setup demo test check lint types contracts imports unit generate lock bench bench-classifier train clean
+.PHONY: help setup demo test check lint types contracts imports unit generate lock bench bench-classifier bench-routing train clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
@@ -55,6 +55,9 @@ bench: setup ## measure the mesh against direct calls and against LiteLLM's prox
 
 bench-classifier: $(BIN)/.installed ## measure the shipped classifier; its quality needs POINTSMAN_DATA
 	@$(BIN)/python training/evaluate.py
+
+bench-routing: $(BIN)/.installed ## run the policies over recorded outcomes and a day of traffic; needs POINTSMAN_DATA
+	@$(BIN)/python -m bench.routing
 
 train: .venv-train/.installed ## make the classifier from data, on two cores within the hour; needs POINTSMAN_DATA
 	@.venv-train/bin/python -m training.classifier

@@ -47,6 +47,11 @@ class PartialAnswer:
         return self._pieces[0] if self._pieces else ""
 
     @property
+    def sequence(self) -> int:
+        """The number of the last frame."""
+        return self._sequence
+
+    @property
     def decision(self) -> RouteDecision | None:
         """The router's decision, once it came."""
         return self._decision

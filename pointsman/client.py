@@ -9,10 +9,11 @@
 Failures are raised as the tree of `pointsman.errors`. The W3C trace context of the caller's current OpenTelemetry span travels along.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from grpc import aio
 from opentelemetry import propagate
@@ -24,15 +25,25 @@ from pointsman.items import Finished, Switched, finished_from
 from pointsman.llm.v1.prompt_pb2 import Prompt, ToolCall
 from pointsman.requests import AskOptions, make_ask
 from pointsman.router.v1.router_service_pb2 import (
+    CancelRequest,
     CompleteResponse,
+    GenerateResponse,
     ListModelsRequest,
     ModelStatus,
     RecordFeedbackRequest,
     RecordFeedbackResponse,
+    ResumeRequest,
+    ResumeResponse,
     RouteDecision,
 )
 from pointsman.router.v1.router_service_pb2_grpc import RouterServiceStub
-from pointsman.stream import AnswerStream, Call
+from pointsman.stream import AnswerStream, Call, Frames
+
+if TYPE_CHECKING:  # these exist for the type checker alone
+    from pointsman.router.v1.router_service_pb2_grpc import RouterServiceAsyncStub
+
+# So long a stream that is left waits for the router to hear of it.
+CANCEL_LIMIT_S = 2.0
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -61,7 +72,7 @@ class Client:
     def __init__(self, address: str) -> None:
         self.address = address
         self._channel = open_channel(address)
-        self._router = RouterServiceStub(self._channel)
+        self._router: RouterServiceAsyncStub = RouterServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,15 +87,21 @@ class Client:
         await self._channel.close()
 
     def generate(
-        self, prompt: str | Prompt, *, timeout_s: float | None = None, **options: Unpack[AskOptions]
+        self,
+        prompt: str | Prompt,
+        *,
+        timeout_s: float | None = None,
+        resumable: bool = True,
+        **options: Unpack[AskOptions],
     ) -> AnswerStream:
-        """Streams an answer; see AnswerStream."""
+        """Streams an answer; see AnswerStream. A `resumable` one survives the loss of its connection."""
         request = make_ask(prompt, **options).generate()
+        request.resumable = resumable
 
         def start() -> Call:
             return self._router.Generate(request, timeout=timeout_s, metadata=_trace_context())
 
-        return AnswerStream(start)
+        return AnswerStream(start, _Lifeline(self._router) if resumable else None)
 
     async def complete(
         self, prompt: str | Prompt, *, timeout_s: float | None = None, **options: Unpack[AskOptions]
@@ -113,6 +130,38 @@ class Client:
         """
         request = RecordFeedbackRequest(request_id=request_id, quality=quality, comment=comment)
         return await _call(self._router.RecordFeedback, request, timeout_s)
+
+
+class _Lifeline:
+    """Resume and Cancel of one router, for a stream."""
+
+    def __init__(self, router: "RouterServiceAsyncStub") -> None:
+        self._router = router
+
+    def resume(self, request_id: str, token: str, after_sequence: int) -> Frames:
+        """Reads on after a frame."""
+        request = ResumeRequest(request_id=request_id, resume_token=token, after_sequence=after_sequence)
+        return _Resumed(self._router.Resume(request, metadata=_trace_context()))
+
+    async def cancel(self, request_id: str, token: str) -> None:
+        """Ends the work; a router that is not reached ends it by itself soon."""
+        with contextlib.suppress(aio.AioRpcError):
+            await self._router.Cancel(CancelRequest(request_id=request_id, resume_token=token), timeout=CANCEL_LIMIT_S)
+
+
+class _Resumed:
+    """A resumed call as one of frames."""
+
+    def __init__(self, call: aio.UnaryStreamCall[ResumeRequest, ResumeResponse]) -> None:
+        self._call = call
+
+    async def __aiter__(self) -> AsyncIterator[GenerateResponse]:
+        async for response in self._call:
+            yield response.frame
+
+    def cancel(self) -> bool:
+        """Ends it."""
+        return bool(self._call.cancel())
 
 
 async def _call(

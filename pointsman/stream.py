@@ -1,10 +1,11 @@
 """A streamed answer as something to iterate over and to close."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from grpc import aio
+from grpc import StatusCode, aio
 
 from pointsman import rpc_status
 from pointsman.answer import PartialAnswer
@@ -13,6 +14,31 @@ from pointsman.llm.v1.prompt_pb2 import ToolCall
 from pointsman.router.v1.router_service_pb2 import GenerateRequest, GenerateResponse, RouteDecision
 
 Call = aio.UnaryStreamCall[GenerateRequest, GenerateResponse]
+# A connection that was lost is taken up again so often, after so many seconds, each time twice as long.
+RESUMES = 6
+RESUME_AFTER_S = 0.1
+
+
+class Frames(Protocol):
+    """A call that yields frames."""
+
+    def __aiter__(self) -> AsyncIterator[GenerateResponse]: ...
+
+    def cancel(self) -> bool:
+        """Ends it."""
+        ...
+
+
+class Lifeline(Protocol):
+    """How a stream whose connection was lost is taken up again, and how its work is ended."""
+
+    def resume(self, request_id: str, token: str, after_sequence: int) -> Frames:
+        """Reads on after a frame."""
+        ...
+
+    def cancel(self, request_id: str, token: str) -> Awaitable[None]:
+        """Ends the work at the router."""
+        ...
 
 
 class AnswerStream:
@@ -23,13 +49,17 @@ class AnswerStream:
                 ...
         print(stream.text, stream.finished.usage.cost_usd)
 
-    Leaving the block, however that happens, ends the call, and with it the model's work. Iterating raises the errors of
+    Leaving the block, however that happens, ends the call, and with it the model's work. A connection that is lost is taken up again
+    where the router still holds the stream; `resumed` counts that. Iterating raises the errors of
     `pointsman.errors`: StreamCut where the stream ends before the answer is whole, ProviderProtocol where it breaks its grammar.
     What came before an error stays readable.
     """
 
-    def __init__(self, start: Callable[[], Call]) -> None:
+    def __init__(self, start: Callable[[], Call], lifeline: Lifeline | None = None) -> None:
         self._answer = PartialAnswer()
+        self._lifeline = lifeline
+        self._token = ""
+        self.resumed = 0
         self._items = self._read(start)
 
     @property
@@ -94,13 +124,32 @@ class AnswerStream:
         return await anext(self._items)
 
     async def _read(self, start: Callable[[], Call]) -> AsyncGenerator[Item, None]:
-        call = start()
+        call: Frames = start()
+        failures = 0
         try:
-            # Not `call.read()`: it drops frames that are still unread when the status has come.
-            async for frame in call:
-                yield self._answer.take(frame)
-            self._answer.end()
-        except aio.AioRpcError as error:
-            raise rpc_status.from_rpc_error(error) from error
+            while True:
+                try:
+                    # Not `call.read()`: it drops frames that are still unread when the status has come.
+                    async for frame in call:
+                        self._token = self._token or frame.resume_token
+                        failures = 0
+                        yield self._answer.take(frame)
+                    self._answer.end()
+                    return
+                except aio.AioRpcError as error:
+                    told = rpc_status.from_rpc_error(error)
+                    # What the router itself says is its word; what gRPC says is about the way to it.
+                    lost = error.code() is StatusCode.UNAVAILABLE and rpc_status.is_foreign(told)
+                    if not lost or not self._token or failures >= RESUMES:
+                        raise told from error
+                call.cancel()
+                await asyncio.sleep(RESUME_AFTER_S * 2**failures)
+                failures += 1
+                self.resumed += 1
+                assert self._lifeline is not None and self._answer.decision is not None
+                call = self._lifeline.resume(self._answer.decision.request_id, self._token, self._answer.sequence)
         finally:
             call.cancel()
+            if self._token and self._answer.finished is None and self._lifeline is not None:
+                assert self._answer.decision is not None
+                await self._lifeline.cancel(self._answer.decision.request_id, self._token)

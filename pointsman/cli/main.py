@@ -56,6 +56,15 @@ def up(
         str | None,
         typer.Option(help="DEBUG, INFO, WARNING or ERROR.", envvar="POINTSMAN_LOG_LEVEL", show_default="INFO"),
     ] = None,
+    envoy: Annotated[
+        bool, typer.Option("--envoy", help="Two routers, and Envoy before them where clients come to.")
+    ] = False,
+    envoy_config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Envoy's file; asks for --envoy. Addresses are filled in.", show_default="the shipped deploy/envoy"
+        ),
+    ] = None,
 ) -> None:
     """Run all services of a mesh on this machine, until Ctrl-C.
 
@@ -63,8 +72,10 @@ def up(
     wrong, 3 where a mesh is up already or an address is taken.
     """
     from pointsman.cli.up import run_up
+    from pointsman.supervisor.envoy_config import SHIPPED
 
-    raise SystemExit(run_up(config, run_dir, drain_grace, log_level))
+    envoy_file = envoy_config or (SHIPPED if envoy else None)
+    raise SystemExit(run_up(config, run_dir, drain_grace, log_level, envoy_file))
 
 
 @app.command()

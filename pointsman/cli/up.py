@@ -30,15 +30,22 @@ CONDITION_STYLES = {
 }
 
 
-def run_up(config: Path, run_dir: Path | None, drain_grace_s: float, log_level: str | None) -> int:
-    """Returns the exit code: 0 when told to end, the router's own where it gave up."""
+def run_up(
+    config: Path, run_dir: Path | None, drain_grace_s: float, log_level: str | None, envoy_file: Path | None
+) -> int:
+    """Returns the exit code: 0 when told to end, the router's or Envoy's own where it gave up."""
 
     async def up() -> int:
         loaded = load_config(config)
         environment = os.environ | ({"POINTSMAN_LOG_LEVEL": log_level} if log_level else {})
         journal = ConsoleJournal(notes())
         mesh = Supervisor(
-            loaded, choose_run_dir(run_dir), environment=environment, journal=journal, drain_grace_s=drain_grace_s
+            loaded,
+            choose_run_dir(run_dir),
+            environment=environment,
+            journal=journal,
+            drain_grace_s=drain_grace_s,
+            envoy_file=envoy_file,
         )
         with _signals(mesh) as told_to_end:
             async with mesh:
@@ -49,7 +56,7 @@ def run_up(config: Path, run_dir: Path | None, drain_grace_s: float, log_level: 
 
 async def _run(mesh: Supervisor, told_to_end: asyncio.Event, where: str) -> int:
     announced = asyncio.create_task(_announce(mesh, where))
-    given_up = asyncio.create_task(mesh.router_given_up())
+    given_up = asyncio.create_task(mesh.entry_given_up())
     end = asyncio.create_task(told_to_end.wait())
     tasks = (announced, given_up, end)
     try:
@@ -81,9 +88,13 @@ def announcement(reports: Sequence[Report], took_s: float, where: str) -> tuple[
         if report.detail:
             state.append(f": {plain(report.detail)}")
         table.add_row(f"  {report.name}", Text(report.address, "dim"), state)
-    router = reports[-1]
+    entry = reports[-1]
     hint = f'ask it: pointsman chat {where}"Why do points freeze in winter?"'
-    return head, table, Text(hint if router.condition is Condition.SERVING else "the router does not serve yet", "dim")
+    return (
+        head,
+        table,
+        Text(hint if entry.condition is Condition.SERVING else f"{entry.name} does not serve yet", "dim"),
+    )
 
 
 class ConsoleJournal:

@@ -61,6 +61,10 @@ class PolicySection(Section):
     residency: frozenset[Word] = frozenset()
     # Requests of these data classes only go to self-hosted models; `*` for all requests.
     self_hosted_for: frozenset[Word] = frozenset()
+    # Whether another model may answer what one refused for its content; else the caller is told.
+    switch_on_refusal: bool = False
+    # Share of the requests that may start a second model where the first is slower to its first token than it mostly is.
+    hedge: Share = 0.0
 
 
 class WhenSection(Section):

@@ -104,8 +104,14 @@ class LimitsSection(Section):
     default_deadline_s: Seconds = 300.0
     # Longest wait for a model's first token; past it the next candidate is asked.
     first_token_timeout_s: Seconds = 30.0
-    # Longest pause between two tokens.
+    # Longest pause between two tokens. Both are shorter for a model that is known to be faster.
     stall_timeout_s: Seconds = 30.0
+    # A model that says fewer tokens a second than this, over so many seconds, has failed; 0 lets it go on.
+    slow_tokens_per_second: Annotated[float, Field(ge=0, le=1_000)] = 1.0
+    slow_window_s: Seconds = 10.0
+    # How long a resumable stream goes on without a reader, and stays after its end; how much is kept for a reader that comes back.
+    resume_s: Seconds = 15.0
+    resume_bytes: Annotated[int, Field(ge=1_024, le=1_000_000_000)] = 1_000_000
 
 
 class ProviderSection(Section):

@@ -1,14 +1,23 @@
 """Which processes a configuration asks for, and what each may see."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from pointsman.config.addresses import classifier_address, provider_address, router_address, telemetry_address
+from pointsman.config.addresses import (
+    classifier_address,
+    provider_address,
+    router_address,
+    socket_address,
+    telemetry_address,
+)
 from pointsman.config.load import LoadedConfig
 from pointsman.config.schema import AnyProvider, MeshConfig
+
+# One that ends or dies leaves one.
+ROUTERS_BEHIND_ENVOY = 2
 
 
 class Kind(Enum):
@@ -18,6 +27,7 @@ class Kind(Enum):
     TELEMETRY = auto()
     PROVIDER = auto()
     ROUTER = auto()
+    ENVOY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +47,13 @@ class ServiceSpec:
 
 
 def plan_services(
-    loaded: LoadedConfig, run_dir: Path, environment: Mapping[str, str], drain_grace_s: float
+    loaded: LoadedConfig,
+    run_dir: Path,
+    environment: Mapping[str, str],
+    drain_grace_s: float,
+    envoy_file: Path | None = None,
 ) -> tuple[ServiceSpec, ...]:
-    """All processes of the mesh, the router last."""
+    """All processes of the mesh, last the one that clients come to: the router, or with `envoy_file` Envoy before two of them."""
     mesh = loaded.mesh
     arguments = ("--config", str(loaded.path), "--run-dir", str(run_dir), "--drain-grace", f"{drain_grace_s:g}")
     public = {key: value for key, value in environment.items() if key not in _secrets(mesh)}
@@ -60,12 +74,34 @@ def plan_services(
     def spec(name: str, kind: Kind, address: str) -> ServiceSpec:
         return ServiceSpec(name, kind, f"services.{name}", arguments, address, public)
 
+    def numbered(number: int) -> ServiceSpec:
+        name = f"router-{number}"
+        address = socket_address(run_dir, name)
+        more = ("--address", address)
+        return ServiceSpec(name, Kind.ROUTER, "services.router", (*arguments, *more), address, public)
+
+    entry = router_address(mesh, run_dir)
+    if envoy_file is None:
+        last = [spec("router", Kind.ROUTER, entry)]
+    else:
+        routers = [numbered(number + 1) for number in range(ROUTERS_BEHIND_ENVOY)]
+        last = [*routers, _envoy(envoy_file, run_dir, entry, [router.address for router in routers], public)]
+
     return (
         spec("telemetry", Kind.TELEMETRY, telemetry_address(mesh, run_dir)),
         spec("classifier", Kind.CLASSIFIER, classifier_address(mesh, run_dir)),
         *providers,
-        spec("router", Kind.ROUTER, router_address(mesh, run_dir)),
+        *last,
     )
+
+
+def _envoy(
+    file: Path, run_dir: Path, listen: str, routers: Sequence[str], environment: Mapping[str, str]
+) -> ServiceSpec:
+    arguments = ["--file", str(file), "--listen", listen, "--run-dir", str(run_dir)]
+    for router in routers:
+        arguments += ["--router", router]
+    return ServiceSpec("envoy", Kind.ENVOY, "pointsman.supervisor.envoy", tuple(arguments), listen, environment)
 
 
 def key_variable(section: AnyProvider) -> str | None:

@@ -32,7 +32,8 @@ class Supervisor:
     """All services of one mesh; entering starts them, leaving ends them and waits until they are gone.
 
     Entering raises RunDirTaken where another supervisor holds `run_dir`. A service that dies is started again after a while that
-    grows (`backoff`); one that ends with exit code 2 or 3 is not. Must be entered and left in the same task, and its thread must
+    grows (`backoff`); one that ends with exit code 2 or 3 is not. With `envoy_file` (envoy_config.SHIPPED, or one's own) Envoy stands
+    before two routers. Must be entered and left in the same task, and its thread must
     outlive it: on Linux the services die with the thread that started them.
     """
 
@@ -45,6 +46,7 @@ class Supervisor:
         journal: Journal | None = None,
         drain_grace_s: float = 10.0,
         backoff: BackoffLimits | None = None,
+        envoy_file: Path | None = None,
     ) -> None:
         self._config = config
         self._run_dir = run_dir.absolute()
@@ -53,24 +55,26 @@ class Supervisor:
         self._services = {
             spec.name: Service(spec, told, backoff or BackoffLimits())
             for spec in plan_services(
-                config, self._run_dir, os.environ if environment is None else environment, drain_grace_s
+                config, self._run_dir, os.environ if environment is None else environment, drain_grace_s, envoy_file
             )
         }
-        self._router = next(s for s in self._services.values() if s.spec.kind is Kind.ROUTER)
+        self._routers = [s for s in self._services.values() if s.spec.kind is Kind.ROUTER]
+        # Where clients come in: the router itself, or Envoy before several.
+        self._entry = list(self._services.values())[-1]
         self._stack = AsyncExitStack()
 
     @property
     def router_address(self) -> str:
         """Where clients go."""
-        return self._router.spec.address
+        return self._entry.spec.address
 
     @property
     def services(self) -> Sequence[Service]:
-        """All services, the router last."""
+        """All services, last the one that clients come to."""
         return tuple(self._services.values())
 
     def service(self, name: str) -> Service:
-        """`router`, `classifier`, `telemetry` or `provider-NAME`; raises KeyError for others."""
+        """`router`, `classifier`, `telemetry` or `provider-NAME`, with Envoy `router-1` and so on, `envoy`; else raises KeyError."""
         return self._services[name]
 
     async def __aenter__(self) -> Self:
@@ -89,27 +93,32 @@ class Supervisor:
 
     async def wait_ready(self, timeout_s: float = 30.0) -> Sequence[Report]:
         """Waits until every service serves, or says that it does not; a provider without its key does not hold up the rest."""
-        others = [service for service in self._services.values() if service is not self._router]
+        front = [*self._routers, *([] if self._entry in self._routers else [self._entry])]
+        others = [service for service in self._services.values() if service not in front]
         reports = await asyncio.gather(*(wait_until_ready(service, timeout_s) for service in others))
         some = any(
             r.condition is Condition.SERVING
             for s, r in zip(others, reports, strict=True)
             if s.spec.kind is Kind.PROVIDER
         )
-        # Without a provider the router says that it does not serve, and that will not change by waiting.
-        router = await wait_until_ready(self._router, ROUTER_LAG_S if some else 1.0)
-        return (*reports, router)
+        # Without a provider a router says that it does not serve, and that will not change by waiting.
+        lag_s = ROUTER_LAG_S if some else 1.0
+        return (*reports, *await asyncio.gather(*(wait_until_ready(service, lag_s) for service in front)))
 
-    async def router_given_up(self) -> int:
-        """Waits until the router ends for good without having been told to; returns its exit code, 2 or 3."""
-        await self._router.ended()
-        if self._router.state is not State.GIVEN_UP:
-            await asyncio.Event().wait()
-        return self._router.exit_code or 0
+    async def entry_given_up(self) -> int:
+        """Waits until the router, all routers or Envoy end for good without having been told to; returns the exit code, 2 or 3."""
+        ways_to_end = [asyncio.create_task(_given_up(services)) for services in ([self._entry], self._routers)]
+        try:
+            await asyncio.wait(ways_to_end, return_when=asyncio.FIRST_COMPLETED)
+            return next(way.result() for way in ways_to_end if way.done())
+        finally:
+            for way in ways_to_end:
+                way.cancel()
 
     def reload(self) -> None:
-        """Has the router read its configuration again, as SIGHUP does; what comes of it is in the router's log."""
-        self._router.hang_up()
+        """Has every router read its configuration again, as SIGHUP does; what comes of it is in the router's log."""
+        for router in self._routers:
+            router.hang_up()
 
     def kill(self) -> None:
         """Kills every process at once; for who cannot wait for a drain that has begun."""
@@ -117,10 +126,13 @@ class Supervisor:
             service.kill()
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """The router first: while it drains, its open streams need their providers, and its last reports telemetry."""
+        """The routers first: while they drain, their open streams need Envoy and their providers, and their last reports telemetry.
+
+        Envoy ends at once when it is told to, so that is when no router has a stream left; new calls are refused meanwhile.
+        """
         limit_s = self._drain_grace_s + FLUSH_S
         try:
-            await self._router.stop(limit_s)
+            await asyncio.gather(*(router.stop(limit_s) for router in self._routers))
             await asyncio.gather(*(service.stop(limit_s) for service in self._services.values()))
         finally:
             for task in tasks:
@@ -130,3 +142,12 @@ class Supervisor:
         for task in tasks:
             if not task.cancelled():
                 task.result()
+
+
+async def _given_up(services: Sequence[Service]) -> int:
+    """Waits until all of them are given up; returns the last one's exit code."""
+    for service in services:
+        await service.ended()
+        if service.state is not State.GIVEN_UP:
+            await asyncio.Event().wait()
+    return services[-1].exit_code or 0

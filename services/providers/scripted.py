@@ -79,7 +79,7 @@ class ScriptedAdapter:
 
 
 def _tokens(text: str) -> list[str]:
-    return re.findall(r"\S+\s*|\s+", text)
+    return re.findall(r"\s*\S+\s*|\s+", text)
 
 
 def _pieces(model: ScriptedModel, request: GenerateRequest, call_id: str) -> tuple[list[Event], FinishReason]:

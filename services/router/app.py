@@ -15,16 +15,19 @@ from services.router.classify import Classify
 from services.router.config import InForce, RouterConfig, read_config
 from services.router.feedback import Feedback
 from services.router.fleet import Fleet
-from services.router.generate import Generator, Memory
+from services.router.generate import Generator
+from services.router.hedge import HedgeBudget
 from services.router.price_watch import PriceWatch
 from services.router.recent import Recent
 from services.router.reload import Reload
 from services.router.repeats import Repeats
 from services.router.report import Reporter
+from services.router.resume import Streams
 from services.router.route import Router
 from services.router.servicer import RouterServicer
 from services.router.sessions import Sessions
 from services.router.shadow import Shadows
+from services.router.workings import Memory, Workings
 from services.runtime.channel import open_channel
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.health import Health
@@ -71,11 +74,12 @@ async def compose(
         router = Router(in_force, Classify(classifier, health), fleet, memory.sessions, clock)
         reporter = Reporter(telemetry, health)
         shadows = Shadows(in_force, fleet, clock)
-        generator = Generator(in_force, router, fleet, reporter, shadows, memory, clock)
+        generator = Generator(Workings(in_force, fleet, reporter, shadows, memory, HedgeBudget(), clock), router)
         feedback = Feedback(telemetry, reporter, fleet)
         limit = SizeLimit("prompt", config.limits.max_prompt_bytes + BESIDE_THE_PROMPT_BYTES)
         server = Server(config.address, health, [SERVICE], request_limit=limit)
-        servicer = RouterServicer(in_force, router, fleet, generator, feedback)
+        streams = Streams(in_force)
+        servicer = RouterServicer(in_force, router, fleet, generator, streams, feedback)
         add_RouterServiceServicer_to_server(servicer, server.grpc)
         prices = PriceWatch(config.models, config.prices, fleet, health, meter)
         await prices.begin()
@@ -92,7 +96,7 @@ async def compose(
         complete = partial(read_config, settings=settings)
         reload = Reload(settings.config_path, complete, in_force, take, prices, memory.recent, health, meter)
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(part.run()) for part in (fleet, reporter, shadows, prices, reload)]
+            background = [tasks.create_task(part.run()) for part in (fleet, reporter, shadows, streams, prices, reload)]
             try:
                 yield server
             finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grpc import aio
@@ -69,6 +70,16 @@ class Watchdog:
         self._expired()
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a model may be silent before its first token and between two, and how slow over how many seconds; 0 is no floor."""
+
+    first_token_s: float
+    stall_s: float
+    slow_tokens_per_second: float = 0.0
+    slow_window_s: float = 10.0
+
+
 class Attempt:
     """An open call; whoever makes one closes it.
 
@@ -81,8 +92,7 @@ class Attempt:
         request: pb.GenerateRequest,
         *,
         timeout_s: float,
-        first_token_s: float,
-        stall_s: float,
+        patience: Patience,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
@@ -90,8 +100,10 @@ class Attempt:
         # Not `call.read()`: once the status has come it drops the frames that are still unread.
         self._frames = aiter(self._call)
         self._watchdog = Watchdog(self._call.cancel)
-        self._first_token_limit_s = first_token_s
-        self._stall_limit_s = stall_s
+        self._patience = patience
+        # Only the time that we wait for it counts against a model, not that for a client that reads slowly.
+        self._waited_s = 0.0
+        self._window = (0.0, 0)
         self._timeout_s = timeout_s
         self._model = request.model
         self.first_token_s: float | None = None
@@ -101,7 +113,8 @@ class Attempt:
     async def next_event(self) -> GenerationEvent:
         """Waits for the next event; raises an error of the tree when the attempt fails, StreamCut when it just ends."""
         watchdog = self._watchdog
-        watchdog.begin(self._first_token_limit_s if self.first_token_s is None else self._stall_limit_s)
+        watchdog.begin(self._patience.first_token_s if self.first_token_s is None else self._patience.stall_s)
+        began_s = self._loop.time()
         try:
             frame = await anext(self._frames)
         except StopAsyncIteration:
@@ -117,6 +130,7 @@ class Attempt:
             raise errors.ProviderProtocol(f"{self._model} sent bytes that are no frame")
         event = frame.event
         self._count(event)
+        self._check_pace(self._loop.time() - began_s)
         return event
 
     async def end(self) -> None:
@@ -170,6 +184,21 @@ class Attempt:
         if self.first_token_s is None:
             self.first_token_s = now_s
 
+    def _check_pace(self, waited_s: float) -> None:
+        """Raises StreamStalled where the tokens of a whole window came too slowly; the wait for the first one does not count."""
+        if self.tokens == 0 or not self._patience.slow_tokens_per_second:
+            return
+        if self._window[1] == 0:
+            self._window = (self._waited_s, self.tokens)
+            return
+        self._waited_s += waited_s
+        since_s, tokens = self._waited_s - self._window[0], self.tokens - self._window[1]
+        if since_s < self._patience.slow_window_s:
+            return
+        if tokens / since_s < self._patience.slow_tokens_per_second:
+            raise errors.StreamStalled(f"{self._model} said {tokens} tokens in {since_s:.3g} s")
+        self._window = (self._waited_s, self.tokens)
+
     def _given_up(self) -> bool:
         """Whether a cancel is the watchdog's; the caller's own goes first, even where both happen at once."""
         task = asyncio.current_task()
@@ -196,5 +225,7 @@ class Attempt:
 
     def _too_slow(self) -> errors.PointsmanError:
         if self.first_token_s is None:
-            return errors.ProviderSilent(f"{self._model} said nothing for {self._first_token_limit_s:.3g} s")
-        return errors.StreamStalled(f"{self._model} paused for {self._stall_limit_s:.3g} s after {self.tokens} tokens")
+            return errors.ProviderSilent(f"{self._model} said nothing for {self._patience.first_token_s:.3g} s")
+        return errors.StreamStalled(
+            f"{self._model} paused for {self._patience.stall_s:.3g} s after {self.tokens} tokens"
+        )

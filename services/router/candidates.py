@@ -55,6 +55,8 @@ class LiveModel:
     reliability: float
     abilities: Mapping[str, Ability]
     circuit: str = ""
+    # Share of the requests that may go to it, below 1 while it recovers from an outage.
+    admits: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Draws:
 
     explore: float = 1.0
     pick: float = 0.0
+    admit: float = 0.0
     experiment: str = ""
     arms: tuple[tuple[str, float], ...] = ()
     arm: str = ""

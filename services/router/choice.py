@@ -10,6 +10,7 @@ from services.router.candidates import NO_SESSION, Decision, Draws, Judgement, L
 from services.router.decision import decide
 from services.router.experiments import Experiment, arm, draw, shadows
 from services.router.policy import Policy
+from services.router.prepared import prepare
 from services.router.rules import Rule, Traits, first
 
 
@@ -66,7 +67,13 @@ def choose(routing: Routing, snapshot: Snapshot, asked: Asked) -> Choice:
         if routing.shadows:
             copies = shadows([e for e in routing.shadows if e.when.holds(traits)], asked.request_id)
     decision = decide(
-        snapshot, policy, asked.judgement, asked.needs, rule=rule, draws=_draws(asked, policy, split), last=asked.last
+        snapshot,
+        policy,
+        asked.judgement,
+        asked.needs,
+        rule=rule,
+        draws=_draws(asked, policy, split, snapshot),
+        last=asked.last,
     )
     chosen = decision.ranked[0].model.reference if decision.ranked else ""
     admitted = {c.model.reference for c in decision.ranked}
@@ -93,13 +100,16 @@ def _traits(asked: Asked, policy: Policy) -> Traits:
 _NO_DRAWS = Draws()
 
 
-def _draws(asked: Asked, policy: Policy, split: Experiment | None) -> Draws:
-    if split is None and not policy.explore:
+def _draws(asked: Asked, policy: Policy, split: Experiment | None, snapshot: Snapshot) -> Draws:
+    recovering = prepare(snapshot, policy).recovering
+    if split is None and not policy.explore and not recovering:
         return _NO_DRAWS
     inside = arm(split, asked.session, asked.request_id) if split is not None else None
     return Draws(
         explore=draw("explore", asked.request_id) if policy.explore else 1.0,
         pick=draw("pick", asked.request_id) if policy.explore else 0.0,
+        # A session is not torn apart by it.
+        admit=draw("admit", asked.session or asked.request_id) if recovering else 0.0,
         experiment=split.name if split is not None else "",
         arms=split.arms if split is not None else (),
         arm=inside[0] if inside is not None else "",

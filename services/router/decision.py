@@ -6,6 +6,7 @@ models ──filters──> eligible ──rule, quality bar, score──> ranke
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pointsman.config.catalogue import Model
 from pointsman.response import HIGHEST_ABILITY, LOWEST_ABILITY, MEDIUM, Response
@@ -90,6 +91,10 @@ def decide(
         if live.circuit:
             ruled_out.append(Candidate(live.model, Verdict.CIRCUIT_OPEN, live.circuit))
             continue
+        if draws.admit >= live.admits:
+            told = f"it recovers from an outage and takes {live.admits:.0%} of the requests"
+            ruled_out.append(Candidate(live.model, Verdict.CIRCUIT_OPEN, told))
+            continue
         if max_first_token_s is not None and live.first_token_s > max_first_token_s:
             told = f"first token after {live.first_token_s:.3g} s, the limit is {max_first_token_s:.3g} s"
             ruled_out.append(Candidate(live.model, Verdict.TOO_SLOW, told))
@@ -114,17 +119,22 @@ def decide(
         quality = reliable / (1.0 + exp(-logit))
         value = quality * success_value
         time_cost = at_once + tokens * a_token
+        score = value - cost - time_cost + bonus
         # By position, and past the named tuple's own constructor: either would double the time this takes. The order is the class'.
         candidate = _new(
             Candidate,
             (
-                live.model, _ELIGIBLE, "", value - cost - time_cost + bonus, quality, cost, live.first_token_s,
+                live.model, _ELIGIBLE, "", score, quality, cost, live.first_token_s,
                 live.tokens_per_second, mean, deviation, reliable, tokens, cached, value, time_cost, bonus, 0.0,
             ),
         )  # fmt: skip
-        found.append((candidate, list_price, reference))
+        found.append((-score, list_price, reference, candidate))
     bar = quality_bar(found, policy)
     ranked = rank(found, policy, preferred, bar)
+    if not ranked and draws.admit > 0.0 and prepared.recovering:
+        # Better one that may not be well yet than none.
+        willing = replace(draws, admit=0.0)
+        return decide(snapshot, policy, judgement, needs, rule=rule, draws=willing, last=last)
     if not ranked:
         return Decision((), tuple(ruled_out), "no model is eligible", complexity)
     if pinned:

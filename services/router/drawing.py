@@ -8,7 +8,7 @@ from services.router.exploring import exceeds, odds, pick
 from services.router.policy import Policy
 
 # So many of the best are considered; what scores lower is not worth the time it takes to tell how improbable it is.
-CONSIDERED = 12
+CONSIDERED = 8
 
 
 def drawn(
@@ -23,8 +23,8 @@ def drawn(
     bar: float,
 ) -> Decision:
     """Lets the draws decide which candidate comes first, and tells how probable each was to."""
-    probable = [0.0] * len(ranked)
-    probable[0] = 1.0
+    # By place; all others have none.
+    probable = {0: 1.0}
     chances: list[float] = []
     if policy.explore:
         peers = _peers(ranked, policy, preferred, bar)
@@ -32,26 +32,25 @@ def drawn(
         chances = _cheapest_odds(peers, doubts, bar) if policy.cheapest else _best_odds(peers, doubts, policy)
         probable[0] = 1.0 - policy.explore
         for index, chance in enumerate(chances):
-            probable[index] += policy.explore * chance
+            probable[index] = probable.get(index, 0.0) + policy.explore * chance
     first, explored, experiment = 0, False, ""
     if draws.arms:
-        places = {c.model.reference: index for index, c in enumerate(ranked)}
-        arms = [(places[reference], share) for reference, share in draws.arms if reference in places]
-        rest = max(0.0, 1.0 - sum(share for _, share in arms))
-        probable = [rest * chance for chance in probable]
-        for index, share in arms:
-            probable[index] += share
+        shares = dict(draws.arms)
+        places = {c.model.reference: index for index, c in enumerate(ranked) if c.model.reference in shares}
+        rest = max(0.0, 1.0 - sum(shares[reference] for reference in places))
+        probable = {index: rest * chance for index, chance in probable.items()}
+        for reference, index in places.items():
+            probable[index] = probable.get(index, 0.0) + shares[reference]
         if draws.arm in places:
             first, experiment = places[draws.arm], draws.experiment
-            share = dict(draws.arms)[draws.arm]
-            reason = f"experiment {experiment!r} sends {share:.1%} of the requests to it"
+            reason = f"experiment {experiment!r} sends {shares[draws.arm]:.1%} of the requests to it"
     if not experiment and draws.explore < policy.explore:
         first = pick(chances, draws.pick)
         explored = first != 0
         if explored:
             often = f"{policy.explore:.0%} of the requests are drawn so"
             reason = f"explored, since it may be better than {ranked[0].model.reference}; {often}"
-    for index, chance in enumerate(probable):
+    for index, chance in probable.items():
         if chance:
             ranked[index] = ranked[index]._replace(propensity=chance)
     ranked.insert(0, ranked.pop(first))
@@ -63,12 +62,15 @@ def _peers(
 ) -> Sequence[Candidate]:
     """Those that exploration may pick: on the first one's side of the rule and, where the score decides, of the quality bar."""
 
-    def side(candidate: Candidate) -> tuple[bool, bool]:
-        unwanted = preferred is not None and candidate.model.reference not in preferred
-        return unwanted, not policy.cheapest and candidate.expected_quality < bar
-
-    same = side(ranked[0])
-    return [c for c in ranked[:CONSIDERED] if side(c) == same]
+    best = ranked[0]
+    peers: Sequence[Candidate] = ranked[:CONSIDERED]
+    if preferred is not None:
+        unwanted = best.model.reference not in preferred
+        peers = [c for c in peers if (c.model.reference not in preferred) == unwanted]
+    if bar and not policy.cheapest:
+        below = best.expected_quality < bar
+        peers = [c for c in peers if (c.expected_quality < bar) == below]
+    return peers
 
 
 def _best_odds(peers: Sequence[Candidate], doubts: Sequence[float], policy: Policy) -> list[float]:
@@ -89,7 +91,5 @@ def _cheapest_odds(peers: Sequence[Candidate], doubts: Sequence[float], bar: flo
 
 def _doubt(candidate: Candidate, curve: Response) -> float:
     """The standard deviation of a candidate's P(right), from that of its ability: the first term of the Taylor series."""
-    chance = curve.probability(candidate.ability)
-    return (
-        candidate.reliability * chance * (1.0 - chance) * curve.slope(candidate.ability) * candidate.ability_deviation
-    )
+    chance = candidate.expected_quality / candidate.reliability if candidate.reliability else 0.0
+    return candidate.expected_quality * (1.0 - chance) * curve.slope(candidate.ability) * candidate.ability_deviation

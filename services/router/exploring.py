@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 # A candidate whose worth lies so many standard deviations below the best has no chance worth counting.
 FAR = 4.0
-STEPS = 24
+STEPS = 16
 # Only so many can be picked, those whose worth may be highest: with more, the integral would take longer than the decision.
 MOST = 6
 # A worth that is known for sure is taken to be off by this share of the widest deviation, so that it fits between two steps.

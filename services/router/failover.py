@@ -1,12 +1,16 @@
-"""Whether and where a request goes on after an attempt failed. Pure: a state and an event in, a state and an action out.
+"""Whether, where and how a request goes on after an attempt failed. Pure: a state and an event in, a state and an action out.
 
-Begin ──────────────> TryModel(0)
-AttemptFailed ──┬───> TryModel(next)   nothing delivered, another model may do better, budget left
-                └───> GiveUp(error)    text delivered, the caller's own fault, or nothing left to try
+begin ──────────────> TryModel(0, FRESH)
+attempt_failed ─┬───> TryModel(same, FRESH, after a wait)   nothing delivered, it may pass: 429 with a short wait, 500, a reset
+                ├───> TryModel(next, FRESH)                 nothing delivered
+                ├───> TryModel(next, CONTINUE)              text delivered, the next model goes on from it
+                ├───> TryModel(next, RESTART)               text delivered, the next model begins anew and is aligned
+                └───> GiveUp(error)                         the caller's own fault, a tool call was delivered, nothing left
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from pointsman import errors
 
@@ -16,6 +20,42 @@ CALLERS_FAULT: tuple[type[errors.PointsmanError], ...] = (
     errors.ContentRefused,
     errors.DeadlineExceeded,
 )
+# A provider that asks for so little patience is waited for; so much of the time that is left may go into a wait.
+SHORT_WAIT_S = 1.0
+SHARE_OF_TIME = 0.25
+# Without a time of its own, a provider that is full is asked again after about so long, doubled each time.
+BACK_OFF_S = 0.25
+# So often the same model is asked again for what may pass.
+AGAIN = 1
+AGAIN_WHERE_THERE_IS_NO_OTHER = 2
+# Exceptions of the way to a provider that say that it was there a moment ago.
+RESETS = frozenset({"ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError", "ConnectionResetError"})
+
+
+class SwitchMode(Enum):
+    """What may happen to text that was delivered; the names of pointsman.router.v1.SwitchMode."""
+
+    CONTINUE_OR_RESTART = "CONTINUE_OR_RESTART"
+    CONTINUE = "CONTINUE"
+    FAIL = "FAIL"
+
+
+class How(Enum):
+    """How a model is asked: for a whole answer, to go on from what was delivered, or for a whole answer that is aligned with it."""
+
+    FRESH = "fresh"
+    CONTINUE = "continue"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One candidate: `provider/model`, whether it goes on from a prefix, its window in tokens, what it is expected to cost."""
+
+    reference: str
+    continues: bool = False
+    context_tokens: int = 0
+    cost_micros: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +65,7 @@ class Failure:
     candidate: int
     reference: str
     error: errors.PointsmanError
+    how: How = How.FRESH
 
     @property
     def words(self) -> str:
@@ -33,18 +74,40 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """`candidates` are the ranked models' references, `provider/model`, best first; `failures` what was tried so far."""
+class Position:
+    """Where a request stands when an attempt fails.
 
-    candidates: tuple[str, ...]
+    `delivered_text` and `delivered_call` say what the client has seen; `structured` that the answer has a format, which is never
+    continued; `switch_on_refusal` that the policy lets another model answer what one refused. `jitter` is a number in [0, 1).
+    """
+
+    attempts_left: int
+    seconds_left: float
+    # None where the caller sets no limit.
+    cost_left_micros: float | None = None
+    delivered_text: bool = False
+    delivered_call: bool = False
+    structured: bool = False
+    mode: SwitchMode = SwitchMode.CONTINUE_OR_RESTART
+    switch_on_refusal: bool = False
+    jitter: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`candidates` best first; `failures` what was tried so far."""
+
+    candidates: tuple[Track, ...]
     failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TryModel:
-    """Start an attempt at the candidate with this index."""
+    """Start an attempt at the candidate with this index, `after_s` seconds from now."""
 
     candidate: int
+    how: How = How.FRESH
+    after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +120,110 @@ class GiveUp:
 Action = TryModel | GiveUp
 
 
-def begin(candidates: Sequence[str]) -> tuple[State, Action]:
+def begin(candidates: Sequence[Track]) -> tuple[State, Action]:
     """The first step; there is at least one candidate."""
     assert candidates
     return State(tuple(candidates)), TryModel(0)
 
 
-def attempt_failed(
-    state: State, failure: Failure, *, delivered: bool, attempts_left: int, seconds_left: float
-) -> tuple[State, Action]:
-    """The step after a failure; `delivered` says whether the client has seen any of the answer."""
+def attempt_failed(state: State, failure: Failure, position: Position) -> tuple[State, Action]:
+    """The step after a failure."""
     state = replace(state, failures=(*state.failures, failure))
+    return state, _next(state, failure, position)
+
+
+def _next(state: State, failure: Failure, position: Position) -> Action:
+    error, failures = failure.error, state.failures
+    if position.seconds_left <= 0 and not isinstance(error, errors.CallerError):
+        return GiveUp(_told("the request's time ran out", failures, errors.DeadlineExceeded))
+    prefix_refused = failure.how is How.CONTINUE and isinstance(error, errors.InvalidRequest | errors.NoCapableModel)
+    if isinstance(error, CALLERS_FAULT) and not prefix_refused:
+        refused = isinstance(error, errors.ContentRefused)
+        if not (refused and position.switch_on_refusal):
+            return GiveUp(_with_attempts(error, failures))
+    if position.delivered_call or (position.delivered_text and position.mode is SwitchMode.FAIL):
+        return GiveUp(_with_attempts(error, failures))
+    if position.attempts_left > 0:
+        if prefix_refused and position.mode is SwitchMode.CONTINUE_OR_RESTART:
+            # It may still begin anew; that its adapter or API wants no prefix says nothing else of it.
+            return TryModel(failure.candidate, How.RESTART)
+        again = None if position.delivered_text else _again(state, failure, position)
+        if again is not None:
+            return again
+        following = _following(state, position)
+        if following is not None:
+            return following
+    return GiveUp(_exhausted(failures))
+
+
+def _again(state: State, failure: Failure, position: Position) -> TryModel | None:
+    """The same model once more, where what failed may pass; nothing was delivered."""
     error = failure.error
-    if delivered or isinstance(error, CALLERS_FAULT):
-        return state, GiveUp(_with_attempts(error, state.failures))
-    if seconds_left <= 0:
-        return state, GiveUp(_told("the request's time ran out", state.failures, errors.DeadlineExceeded))
-    following = _following(state)
-    if following is not None and attempts_left > 0:
-        return state, TryModel(following)
-    return state, GiveUp(_exhausted(state.failures))
+    tried = sum(f.candidate == failure.candidate for f in state.failures)
+    others = _following(state, position) is not None
+    if tried > (AGAIN if others else AGAIN_WHERE_THERE_IS_NO_OTHER):
+        return None
+    patience_s = position.seconds_left * SHARE_OF_TIME
+    if isinstance(error, errors.ProviderRateLimited):
+        if error.retry_after_s is None:
+            wait_s = BACK_OFF_S * 2 ** (tried - 1) * (0.5 + position.jitter)
+            return None if others else TryModel(failure.candidate, after_s=min(wait_s, patience_s))
+        longest_s = min(SHORT_WAIT_S, patience_s) if others else patience_s
+        return TryModel(failure.candidate, after_s=error.retry_after_s) if error.retry_after_s <= longest_s else None
+    if _may_pass(error):
+        return TryModel(failure.candidate, after_s=min(patience_s, BACK_OFF_S * position.jitter))
+    return None
 
 
-def _following(state: State) -> int | None:
-    """The best candidate that was not tried; other models of a provider that nobody reached come after all else."""
-    tried = {failure.candidate for failure in state.failures}
-    gone = {_provider(f.reference) for f in state.failures if isinstance(f.error, errors.ProviderUnreachable)}
-    untried = [index for index in range(len(state.candidates)) if index not in tried]
-    return min(untried, key=lambda index: (_provider(state.candidates[index]) in gone, index), default=None)
+def _may_pass(error: errors.PointsmanError) -> bool:
+    """A plain 500, a connection that was reset, a stream that ended before it said anything."""
+    if isinstance(error, errors.ProviderUnavailable):
+        return error.metadata.get("http_status") == "500"
+    if isinstance(error, errors.ProviderUnreachable):
+        return error.metadata.get("exception") in RESETS
+    return isinstance(error, errors.StreamCut)
+
+
+def _following(state: State, position: Position) -> TryModel | None:
+    """The best candidate that was not tried. Other models of a provider that nobody reached come after all else; after text was
+    delivered those come first that go on from it.
+    """
+    failures = state.failures
+    tried = {failure.candidate for failure in failures}
+    gone = {_provider(f.reference) for f in failures if isinstance(f.error, errors.ProviderUnreachable)}
+    too_small = [
+        state.candidates[f.candidate].context_tokens for f in failures if isinstance(f.error, errors.ContextTooLong)
+    ]
+    choices = []
+    for index, track in enumerate(state.candidates):
+        too_dear = position.cost_left_micros is not None and track.cost_micros > position.cost_left_micros
+        small = bool(too_small) and 0 < track.context_tokens <= max(too_small)
+        if index in tried or too_dear or (small and track.context_tokens < max(too_small)):
+            continue
+        how = _how(track, position)
+        choices.append((_provider(track.reference) in gone, small, how is How.RESTART, index, how))
+    if choices:
+        *_, index, how = min(choices, key=lambda choice: choice[:4])
+        return TryModel(index, how)
+    return _last_resort(state, position)
+
+
+def _last_resort(state: State, position: Position) -> TryModel | None:
+    """Text was delivered and all were tried: a model that was cut or slow may be well again."""
+    if not position.delivered_text:
+        return None
+    tried = [failure.candidate for failure in state.failures]
+    for failure in state.failures:
+        cut = isinstance(failure.error, errors.StreamCut | errors.StreamStalled | errors.ProviderUnavailable)
+        if cut and tried.count(failure.candidate) <= AGAIN:
+            return TryModel(failure.candidate, _how(state.candidates[failure.candidate], position))
+    return None
+
+
+def _how(track: Track, position: Position) -> How:
+    if not position.delivered_text:
+        return How.FRESH
+    return How.CONTINUE if track.continues and not position.structured else How.RESTART
 
 
 def _provider(reference: str) -> str:

@@ -9,6 +9,7 @@ own attempts ───────────────┘
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,10 +20,12 @@ from grpc import aio
 
 from pointsman import errors
 from pointsman.config.catalogue import Model, Price
+from pointsman.config.schema import LimitsSection
 from pointsman.provider.v1 import provider_service_pb2 as provider_pb
 from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceStub
 from pointsman.telemetry.v1 import telemetry_service_pb2 as telemetry_pb
 from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
+from services.router.attempt import Patience
 from services.router.breaker import Breaker
 from services.router.candidates import LiveModel, Snapshot
 from services.router.learned import Learned
@@ -47,6 +50,12 @@ STALE_AFTER_S = 5.0
 # Figures from fewer attempts than this are noise.
 ENOUGH_ATTEMPTS = 3
 RECONNECT_FIRST_S, RECONNECT_MOST_S = 0.1, 2.0
+# Limits of one model are drawn from so many attempts or more: twice its slowest first tokens, a pause in which it usually says so many
+# tokens; never shorter than this, which is no outage for anybody.
+ENOUGH_FOR_LIMITS = 30
+TIMES_THE_SLOWEST = 2.0
+TOKENS_PER_STALL = 100.0
+SHORTEST_LIMIT_S = 3.0
 # A provider tells its whole picture as soon as it is asked.
 FIRST_UPDATE_S = 5.0
 # A watch that was good for so long and then breaks may have been ended by a proxy, as proxies end idle streams. It is asked for
@@ -123,6 +132,26 @@ class Fleet:
     def provider(self, name: str) -> "ProviderServiceAsyncStub":
         """The stub of one provider's process."""
         return self._stubs[name]
+
+    def patience(self, reference: str, limits: LimitsSection) -> Patience:
+        """How long to wait for a model: by telemetry's figures of it where there are enough, within the configured limits."""
+        first_token_s, stall_s = limits.first_token_timeout_s, limits.stall_timeout_s
+        stats = self._stats.get(reference)
+        if stats is not None and stats.attempts >= ENOUGH_FOR_LIMITS:
+            if stats.first_token_seconds.p99:
+                usual_s = TIMES_THE_SLOWEST * stats.first_token_seconds.p99
+                first_token_s = min(first_token_s, max(SHORTEST_LIMIT_S, usual_s))
+            if stats.tokens_per_second.p10:
+                stall_s = min(stall_s, max(SHORTEST_LIMIT_S, TOKENS_PER_STALL / stats.tokens_per_second.p10))
+        return Patience(first_token_s, stall_s, limits.slow_tokens_per_second, limits.slow_window_s)
+
+    def hedge_after_s(self, model: Model) -> float:
+        """When a second model may start: past the time to a first token that nineteen of twenty answers of this one take."""
+        stats = self._stats.get(model.reference)
+        if stats is not None and stats.attempts >= ENOUGH_FOR_LIMITS and stats.first_token_seconds.p90:
+            # Between the quantiles that telemetry tells, on a logarithmic scale.
+            return math.sqrt(stats.first_token_seconds.p90 * stats.first_token_seconds.p99)
+        return TIMES_THE_SLOWEST * (self._observed[model.reference].first_token_s or model.first_token_s)
 
     def begin(self, reference: str) -> None:
         """An attempt begins; where it tries a model that failed too often, all other requests keep away until it has ended."""
@@ -291,4 +320,5 @@ class Fleet:
             reliability(attempts, failures),
             self._learned.abilities(model),
             self._breakers[model.reference].refusal(now_s),
+            self._breakers[model.reference].share(now_s),
         )

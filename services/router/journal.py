@@ -52,9 +52,10 @@ class Journal:
         """An attempt that failed; what it delivered is paid for, as far as anybody can tell."""
         self._add(model, attempt, self._used(model, attempt), pb.Attempt.OUTCOME_FAILED, error.reason.value)
 
-    def cancelled(self, model: Model, attempt: Attempt) -> None:
-        """An attempt that the caller ended, by a cancel or by giving it less time than it takes."""
+    def cancelled(self, model: Model, attempt: Attempt, *, hedge: bool = False) -> None:
+        """An attempt that the caller ended, by a cancel or by giving it less time than it takes; or that lost to its `hedge`."""
         self._add(model, attempt, self._used(model, attempt), pb.Attempt.OUTCOME_CANCELLED, "")
+        self.record.attempts[-1].hedge = hedge
 
     def close(self, error: errors.PointsmanError | None) -> pb.RequestRecord:
         """The whole record; `error` is what the client received."""

@@ -47,7 +47,7 @@ def estimate(tried: Iterable[Tried]) -> Estimate | None:
         squares += weight * weight
         worth += weight * outcome
         by_chance = by_chance or picked < 1.0 - 1e-9
-    if not by_chance or total == 0.0:
+    if not by_chance or squares == 0.0:
         return None
     # The weights' mean is 1 where all that the new policy picks had a chance to be tried.
     return Estimate(recorded / number, worth / total, total * total / squares, min(1.0, total / number), number)

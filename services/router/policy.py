@@ -42,6 +42,12 @@ class Policy:
     # Data classes that only self-hosted models may see; `*` for all requests.
     self_hosted_for: frozenset[str] = frozenset()
 
+    # Whether another model may answer what one refused for its content.
+    switch_on_refusal: bool = False
+
+    # Share of the requests that may start a second model where the first is slower than it mostly is.
+    hedge: float = 0.0
+
     def keeps_at_home(self, data_class: str) -> bool:
         """Whether prompts of this class may only go to self-hosted models."""
         return "*" in self.self_hosted_for or data_class in self.self_hosted_for

@@ -38,6 +38,8 @@ class Prepared:
     policy: Policy
     rows: tuple[Row, ...]
     ruled_out: tuple[Candidate, ...]
+    # Whether some model takes a share of the requests only.
+    recovering: bool
 
 
 def prepare(snapshot: Snapshot, policy: Policy) -> Prepared:
@@ -55,7 +57,9 @@ def prepare(snapshot: Snapshot, policy: Policy) -> Prepared:
                 ruled_out.append(Candidate(model, Verdict.WRONG_RESIDENCY, told))
             else:
                 rows.append(_row(live, policy))
-        prepared = snapshot.prepared[policy.name] = Prepared(policy, tuple(rows), tuple(ruled_out))
+        prepared = snapshot.prepared[policy.name] = Prepared(
+            policy, tuple(rows), tuple(ruled_out), any(row.live.admits < 1.0 for row in rows)
+        )
     return prepared
 
 

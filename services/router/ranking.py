@@ -6,15 +6,20 @@ from services.router.candidates import Candidate, Judgement
 from services.router.policy import Policy
 from services.router.rules import Rule
 
-# A candidate with what tells it from others of the same score: the sum of its list prices, and `provider/model`.
-Found = tuple[Candidate, int, str]
+# A candidate behind what it is ranked by where the score alone decides: less its score, the sum of its list prices, `provider/model`.
+# References differ, so candidates are never compared.
+Found = tuple[float, int, str, Candidate]
 
 
 def rank(found: list[Found], policy: Policy, preferred: frozenset[str] | None, bar: float) -> list[Candidate]:
     """Best first: those that the rule prefers, then those above the quality bar, then by score or, for `cheapest`, by cost."""
     cheapest = policy.cheapest
+    if bar == 0.0 and preferred is None and not cheapest:
+        # What most requests come to: another key for each model would double the time that ranking takes.
+        found.sort()
+        return [entry[3] for entry in found]
     keyed = []
-    for candidate, list_price, reference in found:
+    for _, list_price, reference, candidate in found:
         below = candidate.expected_quality < bar
         if not cheapest:
             order = -candidate.score
@@ -24,7 +29,6 @@ def rank(found: list[Found], policy: Policy, preferred: frozenset[str] | None, b
             order = candidate.cost + candidate.time_cost - candidate.stay_bonus
         unwanted = preferred is not None and reference not in preferred
         keyed.append((unwanted, below, order, list_price, reference, candidate))
-    # References differ, so candidates are never compared.
     keyed.sort()
     if bar == 0.0:
         return [key[-1] for key in keyed]
@@ -36,7 +40,7 @@ def quality_bar(found: Sequence[Found], policy: Policy) -> float:
     """The P(right) below which a candidate comes after all others."""
     if policy.min_quality_share == 0.0 or not found:
         return policy.min_quality
-    return max(policy.min_quality, policy.min_quality_share * max(c.expected_quality for c, _, _ in found))
+    return max(policy.min_quality, policy.min_quality_share * max(entry[3].expected_quality for entry in found))
 
 
 def why(ranked: Sequence[Candidate], policy: Policy, judgement: Judgement, complexity: float, rule: Rule | None) -> str:

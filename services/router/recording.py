@@ -33,6 +33,7 @@ def _to_state(live: LiveModel) -> pb.ModelState:
         card=to_card(live.model),
         unavailable=live.unavailable,
         circuit=live.circuit,
+        admits=live.admits,
         first_token_seconds=live.first_token_s,
         tokens_per_second=live.tokens_per_second,
         reliability=live.reliability,
@@ -87,6 +88,7 @@ def _from_state(state: pb.ModelState) -> LiveModel:
         state.reliability,
         abilities,
         state.circuit,
+        state.admits,
     )
 
 

@@ -47,6 +47,8 @@ def _policy(name: str, section: PolicySection, references: Sequence[str]) -> Pol
         min_tokens_per_second=section.min_tokens_per_second,
         residency=section.residency,
         self_hosted_for=section.self_hosted_for,
+        switch_on_refusal=section.switch_on_refusal,
+        hedge=section.hedge,
     )
 
 

@@ -1,5 +1,6 @@
 """RouterService: what clients call."""
 
+import uuid
 from typing import Any
 
 from grpc import aio
@@ -12,6 +13,7 @@ from services.router.feedback import Feedback
 from services.router.fleet import Fleet
 from services.router.generate import Generator
 from services.router.messages import to_model_status
+from services.router.resume import Streams
 from services.router.route import Router
 
 Context = aio.ServicerContext[Any, Any]
@@ -21,9 +23,16 @@ class RouterServicer(RouterServiceServicer):
     """Thin: time left comes from the call, frames go to it."""
 
     def __init__(
-        self, in_force: InForce, router: Router, fleet: Fleet, generator: Generator, feedback: Feedback
+        self,
+        in_force: InForce,
+        router: Router,
+        fleet: Fleet,
+        generator: Generator,
+        streams: Streams,
+        feedback: Feedback,
     ) -> None:
         self._in_force = in_force
+        self._streams = streams
         self._feedback = feedback
         self._router = router
         self._fleet = fleet
@@ -31,7 +40,27 @@ class RouterServicer(RouterServiceServicer):
 
     async def Generate(self, request: pb.GenerateRequest, context: Context) -> None:  # type: ignore[override]
         """Streams an answer."""
-        await self._generator.run(request, context.time_remaining(), context.write)
+        if not request.resumable:
+            await self._generator.run(request, context.time_remaining(), context.write)
+            return
+        request.request_id = request.request_id or uuid.uuid4().hex
+        remaining_s = context.time_remaining()
+        await self._streams.start(
+            request.request_id, lambda send: self._generator.run(request, remaining_s, send), context.write
+        )
+
+    async def Resume(self, request: pb.ResumeRequest, context: Context) -> None:  # type: ignore[override]
+        """Goes on with a stream whose client came back."""
+
+        async def send(frame: pb.GenerateResponse) -> None:
+            await context.write(pb.ResumeResponse(frame=frame))
+
+        await self._streams.resume(request, send)
+
+    async def Cancel(self, request: pb.CancelRequest, context: Context) -> pb.CancelResponse:
+        """Ends a resumable stream."""
+        self._streams.cancel(request)
+        return pb.CancelResponse()
 
     async def Complete(self, request: pb.CompleteRequest, context: Context) -> pb.CompleteResponse:
         """Collects an answer; reasoning is not part of it."""

@@ -15,7 +15,7 @@ from pointsman.llm.v1.generation_pb2 import SamplingOptions, Usage
 from pointsman.provider.v1.provider_service_pb2 import GenerateRequest as ProviderRequest
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.router.allowance import Allowance
-from services.router.attempt import Attempt
+from services.router.attempt import Attempt, Patience
 from services.router.candidates import Candidate
 from services.router.config import InForce
 from services.router.experiments import Experiment
@@ -114,8 +114,7 @@ class Shadows:
                 sampling=within(request.sampling, model),
             ),
             timeout_s=limits.default_deadline_s,
-            first_token_s=limits.first_token_timeout_s,
-            stall_s=limits.stall_timeout_s,
+            patience=Patience(limits.first_token_timeout_s, limits.stall_timeout_s),
         )
         usage: Usage | None = None
         reason, texts, told = "", [], False
@@ -136,6 +135,10 @@ class Shadows:
             if not isinstance(error, errors.CallerError):
                 self._observe(model, attempt, attempt.tokens, failed=True)
                 told = True
+        except Exception:
+            # Nobody waits for a copy: a defect of ours ends this one and nothing else.
+            logger.exception("a shadow failed")
+            reason = errors.Reason.INTERNAL.value
         finally:
             if not told:
                 self._fleet.let_go(model.reference)

@@ -63,6 +63,14 @@ class ScriptedRouter(RouterServiceServicer):
                     self.cancelled.set()
                     raise
 
+    async def Resume(self, request: Any, context: Any) -> None:  # type: ignore[override]
+        self._note(request, context)
+        await _abort(context, errors.RequestUnknown("nothing is kept"))
+
+    async def Cancel(self, request: Any, context: Any) -> pb.CancelResponse:
+        self._note(request, context)
+        return pb.CancelResponse()
+
     async def Complete(self, request: Any, context: Any) -> pb.CompleteResponse:
         self._note(request, context)
         if self.answer is None:

@@ -20,6 +20,7 @@ from tests.inprocess.answers import ask, prompt
 from tests.inprocess.mesh import PATIENCE_S, SERVING, running_mesh
 
 CALLERS = {error.reason.value for error in CALLERS_FAULT}
+STAY = pb.RoutingConstraints(switch_mode=pb.SWITCH_MODE_FAIL)
 SILENT: dict[str, Any] = {"script": [{"stall_after_tokens": 0}]}
 
 
@@ -131,7 +132,7 @@ async def test_a_broken_answer_is_never_shown_as_whole(
 ) -> None:
     first = {"answer": "a b c d", "script": [behaviour]}
     async with running_mesh(tmp_path, {"first": first}, sections={"limits": {"stall_timeout_s": 0.2}}) as mesh:
-        answer = await mesh.generate(ask())
+        answer = await mesh.generate(ask(constraints=STAY))
         await mesh.adapter("first").all_closed.wait()
         assert mesh.adapter("second").requests == []
     assert type(answer.error) is error
@@ -143,7 +144,7 @@ async def test_a_broken_answer_is_never_shown_as_whole(
 async def test_complete_never_returns_a_part_of_an_answer(tmp_path: Path) -> None:
     async with running_mesh(tmp_path, {"first": {"script": [{"cut_after_tokens": 2}]}}) as mesh:
         with pytest.raises(aio.AioRpcError) as raised:
-            await mesh.stub.Complete(pb.CompleteRequest(prompt=prompt()), timeout=PATIENCE_S)
+            await mesh.stub.Complete(pb.CompleteRequest(prompt=prompt(), constraints=STAY), timeout=PATIENCE_S)
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -152,7 +153,7 @@ async def test_a_provider_that_dies_while_it_speaks_cuts_the_stream_and_the_next
 ) -> None:
     stalling = {"answer": "a b c", "script": [{"stall_after_tokens": 1}]}
     async with running_mesh(tmp_path, {"first": stalling}) as mesh:
-        call = mesh.stub.Generate(ask(), timeout=PATIENCE_S)
+        call = mesh.stub.Generate(ask(constraints=STAY), timeout=PATIENCE_S)
         frames = aiter(call)
         kinds = [(await anext(frames)).WhichOneof("frame") for _ in range(2)]
         await mesh.stop_provider("first")
@@ -221,7 +222,7 @@ async def test_a_stream_that_becomes_senseless_is_cut(tmp_path: Path) -> None:
         garbled_provider(f"unix:{tmp_path}/provider-first.sock", SAID.SerializeToString(), b"\xff\xff\xff"),
     ):
         await mesh.until("provider/first", SERVING)
-        answer = await mesh.generate(ask())
+        answer = await mesh.generate(ask(constraints=STAY))
     assert isinstance(answer.error, errors.ProviderProtocol)
     assert (answer.kinds, answer.text) == (["decided", "text_delta"], "a")
 
@@ -257,6 +258,6 @@ async def test_what_a_proxy_says_of_a_provider_is_never_the_callers_fault_or_our
         garbled_provider(address, SAID.SerializeToString(), code=code),
     ):
         await mesh.until("provider/first", SERVING)
-        cut = await mesh.generate(ask())
+        cut = await mesh.generate(ask(constraints=STAY))
     assert cut.error is not None
     assert (cut.error.reason.value, cut.text) == (f"ERROR_REASON_{after}", "a")

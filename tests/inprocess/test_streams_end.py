@@ -17,12 +17,15 @@ from tests.inprocess.answers import ask, prompt
 from tests.inprocess.mesh import NOT_SERVING, PATIENCE_S, SERVING, Mesh, running_mesh
 
 STALLING: dict[str, Any] = {"script": [{"stall_after_tokens": 1}]}
-SECOND = pb.RoutingConstraints(pinned_model=model_pb2.ModelRef(provider="second", model="m"))
+SECOND = pb.RoutingConstraints(
+    pinned_model=model_pb2.ModelRef(provider="second", model="m"), switch_mode=pb.SWITCH_MODE_FAIL
+)
+STAY = pb.RoutingConstraints(switch_mode=pb.SWITCH_MODE_FAIL)
 
 
 async def speaking(mesh: Mesh) -> tuple[Any, Any]:
     """A call whose first token has come; the call and its frames."""
-    call = mesh.stub.Generate(ask(), timeout=PATIENCE_S)
+    call = mesh.stub.Generate(ask(constraints=STAY), timeout=PATIENCE_S)
     frames = aiter(call)
     assert (await anext(frames)).HasField("decided")
     assert (await anext(frames)).event.HasField("text_delta")

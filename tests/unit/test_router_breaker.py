@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.breaker import ENOUGH_CALLS, IN_A_ROW, OPEN_FIRST_S, OPEN_MOST_S, PROBE_S, Breaker, State
+from services.router.breaker import (
+    ENOUGH_CALLS,
+    IN_A_ROW,
+    OPEN_FIRST_S,
+    OPEN_MOST_S,
+    PROBE_S,
+    RAMP_STEP_S,
+    Breaker,
+    State,
+)
 
 
 def opened() -> Breaker:
@@ -44,7 +53,39 @@ def test_after_a_while_one_probe_goes_through_and_closes_it_if_it_goes_well() ->
     assert breaker.begin(OPEN_FIRST_S)
     assert breaker.refusal(OPEN_FIRST_S + 1) == "it failed too often; one request tries it now"
     breaker.ended(OPEN_FIRST_S + 2, failed=False)
-    assert (breaker.state(OPEN_FIRST_S + 2), breaker.refusal(OPEN_FIRST_S + 2)) == (State.CLOSED, "")
+    assert (breaker.state(OPEN_FIRST_S + 2), breaker.refusal(OPEN_FIRST_S + 2)) == (State.RECOVERING, "")
+
+
+def recovering() -> tuple[Breaker, float]:
+    """A circuit whose probe went well just now."""
+    breaker = opened()
+    breaker.begin(OPEN_FIRST_S)
+    breaker.ended(OPEN_FIRST_S, failed=False)
+    return breaker, OPEN_FIRST_S
+
+
+def test_a_model_that_comes_back_gets_more_and_more_of_the_requests() -> None:
+    breaker, now_s = recovering()
+    shares = [breaker.share(now_s + step * RAMP_STEP_S) for step in range(4)]
+    assert shares == [0.10, 0.25, 0.50, 1.0]
+    assert breaker.state(now_s + 3 * RAMP_STEP_S) is State.CLOSED
+
+
+def test_one_failure_while_it_recovers_opens_it_again_for_longer() -> None:
+    breaker, now_s = recovering()
+    breaker.ended(now_s + 1, failed=True)
+    assert breaker.state(now_s + 1) is State.OPEN
+    assert breaker.state(now_s + 1 + 2 * OPEN_FIRST_S - 0.1) is State.OPEN
+    assert breaker.state(now_s + 1 + 2 * OPEN_FIRST_S) is State.HALF_OPEN
+
+
+def test_once_it_is_well_the_next_outage_begins_with_a_short_wait_again() -> None:
+    breaker, now_s = recovering()
+    now_s += 100.0
+    breaker.ended(now_s, failed=False)
+    for _ in range(IN_A_ROW):
+        breaker.ended(now_s, failed=True)
+    assert breaker.state(now_s + OPEN_FIRST_S) is State.HALF_OPEN
 
 
 def test_each_probe_that_fails_doubles_the_time_up_to_a_bound() -> None:
@@ -93,12 +134,12 @@ def test_while_it_is_not_closed_at_most_one_call_is_let_through_at_a_time(steps:
     for wait_s, what in steps:
         now_s += wait_s
         if what == "begin" and not breaker.refusal(now_s):
-            closed = breaker.state(now_s) is State.CLOSED
+            closed = breaker.state(now_s) in (State.CLOSED, State.RECOVERING)
             if breaker.begin(now_s):
                 assert not closed
                 assert probes == 0 or now_s - began_s >= PROBE_S
                 probes, began_s = 1, now_s
-        elif what in ("good", "bad") and (probes or breaker.state(now_s) is State.CLOSED):
+        elif what in ("good", "bad") and (probes or breaker.state(now_s) in (State.CLOSED, State.RECOVERING)):
             breaker.ended(now_s, failed=what == "bad")
             probes = 0
         elif what == "left" and probes:

@@ -193,3 +193,22 @@ def test_shadows_get_their_share_but_never_the_chosen_model_or_one_that_may_not_
 
 def test_a_policy_that_a_reload_took_away_stands_for_the_default() -> None:
     assert choose(routing(), FLEET, replace(ASKED, policy="gone")).policy.name == "balanced"
+
+
+def test_a_model_that_recovers_takes_its_share_of_the_requests_and_all_of_them_where_it_is_the_only_one() -> None:
+    recovers = replace(GOOD, admits=0.25)
+    hard = replace(JUDGEMENT, complexity=0.95)
+    asked = [Asked(f"r{i}", hard, NEEDS) for i in range(2_000)]
+    chosen_names = Counter(choose(routing(), snapshot(recovers, CHEAP), a).decision.ranked[0].model.name for a in asked)
+    assert chosen_names["good"] / 2_000 == pytest.approx(0.25, abs=0.03)
+    told = next(d for a in asked if (d := choose(routing(), snapshot(recovers, CHEAP), a).decision).ruled_out)
+    assert (told.ruled_out[0].verdict, told.ruled_out[0].detail) == (
+        Verdict.CIRCUIT_OPEN,
+        "it recovers from an outage and takes 25% of the requests",
+    )
+    assert all(choose(routing(), snapshot(recovers), a).decision.ranked for a in asked[:100])
+    sessions = {
+        choose(routing(), snapshot(recovers, CHEAP), replace(a, session=7)).decision.ranked[0].model.name
+        for a in asked[:50]
+    }
+    assert len(sessions) == 1

@@ -61,28 +61,60 @@ class RoutingConstraints(_message.Message):
     def __init__(self, pinned_model: _Optional[_Union[_model_pb2.ModelRef, _Mapping]] = ..., policy: _Optional[str] = ..., required_capabilities: _Optional[_Iterable[_Union[_model_pb2.Capability, str]]] = ..., max_cost_micros: _Optional[int] = ..., session_key: _Optional[str] = ..., switch_mode: _Optional[_Union[SwitchMode, str]] = ..., tenant: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., data_class: _Optional[str] = ..., max_first_token_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., min_tokens_per_second: _Optional[float] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("request_id", "prompt", "sampling", "constraints")
+    __slots__ = ("request_id", "prompt", "sampling", "constraints", "resumable")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    RESUMABLE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt: _prompt_pb2.Prompt
     sampling: _generation_pb2.SamplingOptions
     constraints: RoutingConstraints
-    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[_Union[_prompt_pb2.Prompt, _Mapping]] = ..., sampling: _Optional[_Union[_generation_pb2.SamplingOptions, _Mapping]] = ..., constraints: _Optional[_Union[RoutingConstraints, _Mapping]] = ...) -> None: ...
+    resumable: bool
+    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[_Union[_prompt_pb2.Prompt, _Mapping]] = ..., sampling: _Optional[_Union[_generation_pb2.SamplingOptions, _Mapping]] = ..., constraints: _Optional[_Union[RoutingConstraints, _Mapping]] = ..., resumable: _Optional[bool] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("sequence", "decided", "event", "switched")
+    __slots__ = ("sequence", "decided", "event", "switched", "resume_token")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     DECIDED_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
     SWITCHED_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     decided: RouteDecision
     event: _generation_pb2.GenerationEvent
     switched: ModelSwitch
-    def __init__(self, sequence: _Optional[int] = ..., decided: _Optional[_Union[RouteDecision, _Mapping]] = ..., event: _Optional[_Union[_generation_pb2.GenerationEvent, _Mapping]] = ..., switched: _Optional[_Union[ModelSwitch, _Mapping]] = ...) -> None: ...
+    resume_token: str
+    def __init__(self, sequence: _Optional[int] = ..., decided: _Optional[_Union[RouteDecision, _Mapping]] = ..., event: _Optional[_Union[_generation_pb2.GenerationEvent, _Mapping]] = ..., switched: _Optional[_Union[ModelSwitch, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class ResumeRequest(_message.Message):
+    __slots__ = ("request_id", "resume_token", "after_sequence")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    resume_token: str
+    after_sequence: int
+    def __init__(self, request_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., after_sequence: _Optional[int] = ...) -> None: ...
+
+class ResumeResponse(_message.Message):
+    __slots__ = ("frame",)
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    frame: GenerateResponse
+    def __init__(self, frame: _Optional[_Union[GenerateResponse, _Mapping]] = ...) -> None: ...
+
+class CancelRequest(_message.Message):
+    __slots__ = ("request_id", "resume_token")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    resume_token: str
+    def __init__(self, request_id: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class CancelResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class ModelSwitch(_message.Message):
     __slots__ = ("from_model", "to_model", "reason", "kept_characters")

@@ -40,6 +40,16 @@ class RouterServiceStub:
                 request_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Resume = channel.unary_stream(
+                '/pointsman.router.v1.RouterService/Resume',
+                request_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.ResumeRequest.SerializeToString,
+                response_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.ResumeResponse.FromString,
+                _registered_method=True)
+        self.Cancel = channel.unary_unary(
+                '/pointsman.router.v1.RouterService/Cancel',
+                request_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.CancelRequest.SerializeToString,
+                response_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.CancelResponse.FromString,
+                _registered_method=True)
         self.Complete = channel.unary_unary(
                 '/pointsman.router.v1.RouterService/Complete',
                 request_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.CompleteRequest.SerializeToString,
@@ -68,6 +78,20 @@ class RouterServiceServicer:
 
     def Generate(self, request, context):
         """Generate answers a prompt as a stream, switching models when it must.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Resume(self, request, context):
+        """Resume goes on with a resumable stream whose client lost its connection: first what was missed, then what comes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Cancel(self, request, context):
+        """Cancel ends a resumable stream, and with it the model's work. One that is over, or was never there, is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +132,16 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.GenerateRequest.FromString,
                     response_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.GenerateResponse.SerializeToString,
+            ),
+            'Resume': grpc.unary_stream_rpc_method_handler(
+                    servicer.Resume,
+                    request_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.ResumeRequest.FromString,
+                    response_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.ResumeResponse.SerializeToString,
+            ),
+            'Cancel': grpc.unary_unary_rpc_method_handler(
+                    servicer.Cancel,
+                    request_deserializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.CancelRequest.FromString,
+                    response_serializer=pointsman_dot_router_dot_v1_dot_router__service__pb2.CancelResponse.SerializeToString,
             ),
             'Complete': grpc.unary_unary_rpc_method_handler(
                     servicer.Complete,
@@ -158,6 +192,60 @@ class RouterService:
             '/pointsman.router.v1.RouterService/Generate',
             pointsman_dot_router_dot_v1_dot_router__service__pb2.GenerateRequest.SerializeToString,
             pointsman_dot_router_dot_v1_dot_router__service__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Resume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/pointsman.router.v1.RouterService/Resume',
+            pointsman_dot_router_dot_v1_dot_router__service__pb2.ResumeRequest.SerializeToString,
+            pointsman_dot_router_dot_v1_dot_router__service__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Cancel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pointsman.router.v1.RouterService/Cancel',
+            pointsman_dot_router_dot_v1_dot_router__service__pb2.CancelRequest.SerializeToString,
+            pointsman_dot_router_dot_v1_dot_router__service__pb2.CancelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class RouterServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RouterServiceAsyncStub: ...
     Generate: _grpc.UnaryStreamMultiCallable[_router_service_pb2.GenerateRequest, _router_service_pb2.GenerateResponse]
     """Generate answers a prompt as a stream, switching models when it must."""
+    Resume: _grpc.UnaryStreamMultiCallable[_router_service_pb2.ResumeRequest, _router_service_pb2.ResumeResponse]
+    """Resume goes on with a resumable stream whose client lost its connection: first what was missed, then what comes."""
+    Cancel: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.CancelRequest, _router_service_pb2.CancelResponse]
+    """Cancel ends a resumable stream, and with it the model's work. One that is over, or was never there, is no error."""
     Complete: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.CompleteRequest, _router_service_pb2.CompleteResponse]
     """Complete answers a prompt in one message."""
     Explain: _grpc.UnaryUnaryMultiCallable[_router_service_pb2.ExplainRequest, _router_service_pb2.ExplainResponse]
@@ -51,6 +55,10 @@ class RouterServiceAsyncStub(RouterServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Generate: _aio.UnaryStreamMultiCallable[_router_service_pb2.GenerateRequest, _router_service_pb2.GenerateResponse]  # type: ignore[assignment]
     """Generate answers a prompt as a stream, switching models when it must."""
+    Resume: _aio.UnaryStreamMultiCallable[_router_service_pb2.ResumeRequest, _router_service_pb2.ResumeResponse]  # type: ignore[assignment]
+    """Resume goes on with a resumable stream whose client lost its connection: first what was missed, then what comes."""
+    Cancel: _aio.UnaryUnaryMultiCallable[_router_service_pb2.CancelRequest, _router_service_pb2.CancelResponse]  # type: ignore[assignment]
+    """Cancel ends a resumable stream, and with it the model's work. One that is over, or was never there, is no error."""
     Complete: _aio.UnaryUnaryMultiCallable[_router_service_pb2.CompleteRequest, _router_service_pb2.CompleteResponse]  # type: ignore[assignment]
     """Complete answers a prompt in one message."""
     Explain: _aio.UnaryUnaryMultiCallable[_router_service_pb2.ExplainRequest, _router_service_pb2.ExplainResponse]  # type: ignore[assignment]
@@ -70,6 +78,22 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_router_service_pb2.GenerateResponse], _abc.AsyncIterator[_router_service_pb2.GenerateResponse]]:
         """Generate answers a prompt as a stream, switching models when it must."""
+
+    @_abc_1.abstractmethod
+    def Resume(
+        self,
+        request: _router_service_pb2.ResumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_router_service_pb2.ResumeResponse], _abc.AsyncIterator[_router_service_pb2.ResumeResponse]]:
+        """Resume goes on with a resumable stream whose client lost its connection: first what was missed, then what comes."""
+
+    @_abc_1.abstractmethod
+    def Cancel(
+        self,
+        request: _router_service_pb2.CancelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_service_pb2.CancelResponse, _abc.Awaitable[_router_service_pb2.CancelResponse]]:
+        """Cancel ends a resumable stream, and with it the model's work. One that is over, or was never there, is no error."""
 
     @_abc_1.abstractmethod
     def Complete(

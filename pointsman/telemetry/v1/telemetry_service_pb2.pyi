@@ -130,7 +130,7 @@ class FleetSnapshot(_message.Message):
     def __init__(self, id: _Optional[str] = ..., config_revision: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelState, _Mapping]]] = ...) -> None: ...
 
 class ModelState(_message.Message):
-    __slots__ = ("card", "unavailable", "first_token_seconds", "tokens_per_second", "reliability", "residency", "self_hosted", "abilities", "circuit")
+    __slots__ = ("card", "unavailable", "first_token_seconds", "tokens_per_second", "reliability", "residency", "self_hosted", "abilities", "circuit", "admits")
     CARD_FIELD_NUMBER: _ClassVar[int]
     UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     FIRST_TOKEN_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +140,7 @@ class ModelState(_message.Message):
     SELF_HOSTED_FIELD_NUMBER: _ClassVar[int]
     ABILITIES_FIELD_NUMBER: _ClassVar[int]
     CIRCUIT_FIELD_NUMBER: _ClassVar[int]
+    ADMITS_FIELD_NUMBER: _ClassVar[int]
     card: _model_pb2.ModelCard
     unavailable: str
     first_token_seconds: float
@@ -149,7 +150,8 @@ class ModelState(_message.Message):
     self_hosted: bool
     abilities: _containers.RepeatedCompositeFieldContainer[AbilityState]
     circuit: str
-    def __init__(self, card: _Optional[_Union[_model_pb2.ModelCard, _Mapping]] = ..., unavailable: _Optional[str] = ..., first_token_seconds: _Optional[float] = ..., tokens_per_second: _Optional[float] = ..., reliability: _Optional[float] = ..., residency: _Optional[_Iterable[str]] = ..., self_hosted: _Optional[bool] = ..., abilities: _Optional[_Iterable[_Union[AbilityState, _Mapping]]] = ..., circuit: _Optional[str] = ...) -> None: ...
+    admits: float
+    def __init__(self, card: _Optional[_Union[_model_pb2.ModelCard, _Mapping]] = ..., unavailable: _Optional[str] = ..., first_token_seconds: _Optional[float] = ..., tokens_per_second: _Optional[float] = ..., reliability: _Optional[float] = ..., residency: _Optional[_Iterable[str]] = ..., self_hosted: _Optional[bool] = ..., abilities: _Optional[_Iterable[_Union[AbilityState, _Mapping]]] = ..., circuit: _Optional[str] = ..., admits: _Optional[float] = ...) -> None: ...
 
 class AbilityState(_message.Message):
     __slots__ = ("intent", "ability", "deviation", "output_ratio", "prior", "prior_deviation")
