@@ -1,7 +1,8 @@
 """`make demo`: the whole mesh on this machine, on real input.
 
 Starts Triton with the small model of deploy/triton and two commercial APIs (simulated, or the real ones where OPENAI_API_KEY or
-ANTHROPIC_API_KEY is set), asks varied prompts, kills the provider that answers the most, asks again, and ends everything.
+ANTHROPIC_API_KEY is set), asks varied prompts, kills the provider that answers the most in the middle of an answer, asks again, and
+ends everything.
 """
 
 import asyncio
@@ -14,9 +15,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from deploy.demo.aimock import AimockMissing, run_aimock
-from deploy.demo.asking import ask_all
+from deploy.demo.asking import Broken, ask_all, ask_and_break
 from deploy.demo.mesh import Endpoints, write_config
 from deploy.demo.simulated import ANTHROPIC, OPENAI, SIMULATED_KEY, Asked, SimulatedModel, fixtures, read_prompts
 from deploy.demo.tables import Row, summary_table
@@ -28,6 +30,8 @@ from pointsman.supervisor.supervisor import Supervisor
 
 # Plain output is wide enough for the table; a terminal has its own width.
 WIDTH = None if sys.stdout.isatty() else 180
+# Characters of an answer after which its model is killed.
+SAID = 60
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 
 
@@ -63,14 +67,18 @@ async def demonstrate(console: Console) -> int:
         before = await ask_all(client, asked, console, "Each prompt goes to the model that is worth its price")
         busiest = next(iter(before.answers_by_provider()), "openai")
         service = mesh.service(f"provider-{busiest}")
-        console.print(f"\n[bold red]killing provider {busiest}[/] (process {service.pid}), which answered the most\n")
-        await service.stop(0)
+        console.print(
+            f"\n[bold red]killing provider {busiest}[/] (process {service.pid}), which answered the most, while it speaks"
+        )
+        speaking = _longest(asked, before.rows, busiest)
+        broken = await ask_and_break(client, speaking, SAID, lambda: service.stop(0))
+        _tell_broken(console, broken)
         after = await ask_all(client, asked, console, f"The same prompts without {busiest}")
         console.print()
         console.print(summary_table(before.rows, after.rows, busiest))
         with console.status("ending everything"):
             await stack.aclose()
-    failed = [row for row in (*before.rows, *after.rows) if row.failure]
+    failed = [row for row in (*before.rows, broken.row, *after.rows) if row.failure]
     _conclude(console, before.rows, failed, time.monotonic() - began_s)
     return 1 if failed else 0
 
@@ -93,6 +101,24 @@ def _tell(console: Console, endpoints: Endpoints) -> None:
     console.print(f"Triton Inference Server with tiny-chat (3 million parameters, no GPU) at {endpoints.triton}")
     for name, url in apis.items():
         console.print(f"{name}: simulated at {url}" if url else f"{name}: the real API, with your {KEYS[name]}")
+    console.print()
+
+
+def _longest(asked: Sequence[Asked], rows: Sequence[Row], provider: str) -> Asked:
+    """The prompt that got the longest answer from a provider."""
+    answers = [(len(row.answer), place) for place, row in enumerate(rows) if row.provider == provider]
+    return asked[max(answers, default=(0, 0))[1]]
+
+
+def _tell_broken(console: Console, broken: Broken) -> None:
+    row = broken.row
+    console.print(f"  prompt   {escape(row.prompt[:140])}")
+    console.print(f"  answer   {escape(' '.join(row.answer.split())[:140])}")
+    if row.switched_from:
+        console.print(
+            f"  [bold]{row.switched_from}[/] was killed after {broken.said} characters; [bold]{row.model}[/] went on: the client kept "
+            f"{broken.kept} of them and holds {len(row.answer)}"
+        )
     console.print()
 
 

@@ -1,6 +1,6 @@
 """Asks the demonstration's prompts, one after the other, and shows each answer as it streams."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -36,7 +36,7 @@ async def ask_all(client: Client, asked: Sequence[Asked], console: Console, titl
     rows: list[Row] = []
     with Live(console=console, refresh_per_second=10, vertical_overflow="visible") as live:
 
-        def show(row: Row) -> None:
+        async def show(row: Row) -> None:
             live.update(answers_table(title, [*rows, row]))
 
         for one in asked:
@@ -45,7 +45,30 @@ async def ask_all(client: Client, asked: Sequence[Asked], console: Console, titl
     return Round(rows)
 
 
-async def _ask(client: Client, one: Asked, show: Callable[[Row], None]) -> Row:
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An answer whose model was killed while it spoke: `said` and `kept` count characters then and of those that stand."""
+
+    row: Row
+    said: int
+    kept: int
+
+
+async def ask_and_break(client: Client, one: Asked, said: int, break_off: Callable[[], Awaitable[None]]) -> Broken:
+    """Asks one prompt and breaks its model off once it has said so many characters."""
+    reached = 0
+
+    async def step(row: Row) -> None:
+        nonlocal reached
+        if not reached and len(row.answer) >= said:
+            reached = len(row.answer)
+            await break_off()
+
+    row = await _ask(client, one, step)
+    return Broken(row, reached, row.kept)
+
+
+async def _ask(client: Client, one: Asked, show: Callable[[Row], Awaitable[None]]) -> Row:
     row = Row(one.prompt)
     async with client.generate(one.prompt, policy=one.policy, timeout_s=TIMEOUT_S, sampling=SAMPLING) as stream:
         try:
@@ -55,10 +78,11 @@ async def _ask(client: Client, one: Asked, show: Callable[[Row], None]) -> Row:
             row.complexity, row.why, row.unsure = judged.complexity, decision.reason, decision.default_complexity
             async for _ in stream:
                 row.model, row.answer = stream.model, stream.text
-                show(row)
+                await show(row)
         except PointsmanError as error:
             row.failure = f"{error.reason.value.removeprefix('ERROR_REASON_')}: {error.message}"
         row.model = stream.model
         row.switched_from = stream.switches[0].from_model if stream.switches else ""
+        row.kept = stream.switches[-1].kept_characters if stream.switches else 0
         row.usage = stream.finished.usage if stream.finished else None
     return row

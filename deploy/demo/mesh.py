@@ -64,6 +64,8 @@ def _config(endpoints: Endpoints) -> Mapping[str, object]:
             _commercial("anthropic", "claude-haiku-4-5", 0.3, 170),
             _commercial("anthropic", "claude-sonnet-4-5", 0.5, 110),
         ],
+        # What an operator prefers comes before the score; where none of these can serve, the others do.
+        "rules": [{"name": "a kind word", "when": {"intents": ["advice", "rewriting"]}, "use": ["anthropic/*"]}],
     }
 
 

@@ -24,6 +24,8 @@ class Row:
     why: str = ""
     answer: str = ""
     switched_from: str = ""
+    # Characters that stood when the last switch was told.
+    kept: int = 0
     usage: Usage | None = None
     failure: str = ""
 

@@ -28,6 +28,7 @@ def track(candidate: Candidate) -> Track:
         continues=CapabilityName.CONTINUE_FROM_PREFIX in model.capabilities,
         context_tokens=model.context_tokens,
         cost_micros=candidate.cost,
+        quality=candidate.expected_quality,
     )
 
 

@@ -28,6 +28,9 @@ BACK_OFF_S = 0.25
 # So often the same model is asked again for what may pass.
 AGAIN = 1
 AGAIN_WHERE_THERE_IS_NO_OTHER = 2
+# Who goes on from the text comes before better models that would begin anew, if it is so nearly as likely to be right as they are:
+# an answer without a seam is worth something, one that a far weaker model ends is not.
+NEARLY = 0.9
 # Exceptions of the way to a provider that say that it was there a moment ago.
 RESETS = frozenset({"ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError", "ConnectionResetError"})
 
@@ -50,12 +53,15 @@ class How(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One candidate: `provider/model`, whether it goes on from a prefix, its window in tokens, what it is expected to cost."""
+    """One candidate: `provider/model`, whether it goes on from a prefix, its window in tokens, what it is expected to cost, and
+    how likely it is right.
+    """
 
     reference: str
     continues: bool = False
     context_tokens: int = 0
     cost_micros: float = 0.0
+    quality: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +192,7 @@ def _may_pass(error: errors.PointsmanError) -> bool:
 
 def _following(state: State, position: Position) -> TryModel | None:
     """The best candidate that was not tried. Other models of a provider that nobody reached come after all else; after text was
-    delivered those come first that go on from it.
+    delivered those come first that go on from it and are nearly as good.
     """
     failures = state.failures
     tried = {failure.candidate for failure in failures}
@@ -194,14 +200,18 @@ def _following(state: State, position: Position) -> TryModel | None:
     too_small = [
         state.candidates[f.candidate].context_tokens for f in failures if isinstance(f.error, errors.ContextTooLong)
     ]
-    choices = []
+    left = []
     for index, track in enumerate(state.candidates):
         too_dear = position.cost_left_micros is not None and track.cost_micros > position.cost_left_micros
         small = bool(too_small) and 0 < track.context_tokens <= max(too_small)
-        if index in tried or too_dear or (small and track.context_tokens < max(too_small)):
-            continue
+        if not (index in tried or too_dear or (small and track.context_tokens < max(too_small))):
+            left.append((index, track, small))
+    best = max((track.quality for _, track, _ in left), default=0.0)
+    choices = []
+    for index, track, small in left:
         how = _how(track, position)
-        choices.append((_provider(track.reference) in gone, small, how is How.RESTART, index, how))
+        seamless = how is How.CONTINUE and (position.mode is SwitchMode.CONTINUE or track.quality >= NEARLY * best)
+        choices.append((_provider(track.reference) in gone, small, not seamless, index, how))
     if choices:
         *_, index, how = min(choices, key=lambda choice: choice[:4])
         return TryModel(index, how)

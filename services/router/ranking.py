@@ -50,7 +50,10 @@ def why(ranked: Sequence[Candidate], policy: Policy, judgement: Judgement, compl
         kind = f"complexity {complexity:.2f} by default ({judgement.fallback})"
     if rule is not None and rule.preferred is not None:
         kind = f"rule {rule.name!r}, {kind}"
-    expectation = f"expected right {first.expected_quality:.0%} for ${first.expected_cost_micros / 1e6:.6f}"
+    right = first.expected_quality
+    expectation = (
+        f"expected right {'over 99%' if right > 0.99 else f'{right:.0%}'} for ${first.expected_cost_micros / 1e6:.6f}"
+    )
     if len(ranked) == 1:
         return f"{kind}: the only eligible model; {expectation}"
     second = ranked[1]

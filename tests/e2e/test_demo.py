@@ -48,6 +48,21 @@ def test_every_prompt_is_answered_before_and_after_the_busiest_provider_is_kille
     assert after[killed[1]] == 0
 
 
+def test_the_answer_that_was_spoken_when_its_provider_was_killed_goes_on_elsewhere(
+    demo: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, _ = demo
+    told = re.search(
+        r"(\w+)/[\w.-]+ was killed after (\d+) characters; (\w+)/[\w.-]+ went on: the client\s+kept (\d+) of them and holds (\d+)",
+        done.stdout,
+    )
+    assert told, done.stdout
+    killed, said, other, kept, holds = told.groups()
+    assert killed != other
+    # Both APIs are simulated to say the same, so nothing has to be taken back.
+    assert int(said) <= int(kept) < int(holds)
+
+
 def test_all_kinds_of_models_serve_and_every_intent_is_told(
     demo: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:

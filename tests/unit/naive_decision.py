@@ -45,7 +45,9 @@ def naive(
     return ranked, {reference: v for reference, v in verdicts.items() if v is not Verdict.ELIGIBLE}
 
 
-def _verdict(live: LiveModel, policy: Policy, judgement: Judgement, needs: Needs, rule: Rule | None, last: Last) -> Verdict:
+def _verdict(
+    live: LiveModel, policy: Policy, judgement: Judgement, needs: Needs, rule: Rule | None, last: Last
+) -> Verdict:
     model = live.model
     limits = [limit for limit in (policy.max_cost_micros, needs.max_cost_micros) if limit is not None]
     slowest = [limit for limit in (policy.max_first_token_s, needs.max_first_token_s) if limit is not None]

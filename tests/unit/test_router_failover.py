@@ -165,6 +165,13 @@ def test_after_text_was_delivered_those_come_first_that_go_on_from_it() -> None:
     assert after(CUT, A, B, C, delivered_text=True, structured=True) == TryModel(1, How.RESTART)
 
 
+def test_a_far_weaker_model_does_not_end_what_a_good_one_began_unless_nothing_may_be_taken_back() -> None:
+    good, near, weak = Track("b/1", quality=0.9), Track("c/1", True, quality=0.85), Track("d/1", True, quality=0.5)
+    assert after(CUT, A, good, near, delivered_text=True) == TryModel(2, How.CONTINUE)
+    assert after(CUT, A, good, weak, delivered_text=True) == TryModel(1, How.RESTART)
+    assert after(CUT, A, good, weak, delivered_text=True, mode=SwitchMode.CONTINUE) == TryModel(2, How.CONTINUE)
+
+
 @pytest.mark.parametrize("reason", sorted(BY_REASON))
 def test_a_client_that_wants_no_switch_and_one_that_has_a_tool_call_get_the_error(reason: str) -> None:
     error = BY_REASON[reason]("cut")
