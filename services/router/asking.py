@@ -47,6 +47,12 @@ def provider_request(request: Request, request_id: str, model: Model, how: How, 
     )
 
 
+def used_up(request: Request, how: How, delivery: Delivery) -> bool:
+    """Whether the caller's limit was reached when the model before was lost: then there is nothing to go on with."""
+    limit = request.sampling.max_output_tokens
+    return how is How.CONTINUE and 0 < limit <= delivery.tokens
+
+
 def seam(how: How, delivered: str, request: Request) -> Seam:
     """How the text of an attempt is joined."""
     match how:

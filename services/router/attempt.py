@@ -130,7 +130,8 @@ class Attempt:
             raise errors.ProviderProtocol(f"{self._model} sent bytes that are no frame")
         event = frame.event
         self._count(event)
-        self._check_pace(self._loop.time() - began_s)
+        if not event.HasField("finished"):
+            self._check_pace(self._loop.time() - began_s)
         return event
 
     async def end(self) -> None:

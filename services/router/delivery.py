@@ -47,7 +47,13 @@ class Delivery:
         await self._send(frame)
 
     def join(self, seam: Seam, switch: pb.ModelSwitch | None) -> None:
-        """From now on another attempt speaks; `switch` is told once it is known how much stands."""
+        """From now on another attempt speaks; `switch` is told once it is known how much stands.
+
+        One that added nothing was never heard of: the switch that is told then begins at the model before it.
+        """
+        if self._switch is not None and switch is not None:
+            switch.from_model.CopyFrom(self._switch.from_model)
+            switch.reason = self._switch.reason
         self._seam, self._switch = seam, switch
         self._held_tokens = self._held_characters = 0
 

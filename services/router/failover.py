@@ -31,6 +31,8 @@ AGAIN_WHERE_THERE_IS_NO_OTHER = 2
 # Who goes on from the text comes before better models that would begin anew, if it is so nearly as likely to be right as they are:
 # an answer without a seam is worth something, one that a far weaker model ends is not.
 NEARLY = 0.9
+# What may pass within one request.
+PASSING = (errors.StreamCut, errors.StreamStalled, errors.ProviderUnavailable, errors.ProviderRateLimited)
 # Exceptions of the way to a provider that say that it was there a moment ago.
 RESETS = frozenset({"ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError", "ConnectionResetError"})
 
@@ -97,6 +99,8 @@ class Position:
     mode: SwitchMode = SwitchMode.CONTINUE_OR_RESTART
     switch_on_refusal: bool = False
     jitter: float = 0.5
+    # Candidates whose circuit is open by now.
+    resting: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,9 @@ def _next(state: State, failure: Failure, position: Position) -> Action:
     if position.seconds_left <= 0 and not isinstance(error, errors.CallerError):
         return GiveUp(_told("the request's time ran out", failures, errors.DeadlineExceeded))
     prefix_refused = failure.how is How.CONTINUE and isinstance(error, errors.InvalidRequest | errors.NoCapableModel)
-    if isinstance(error, CALLERS_FAULT) and not prefix_refused:
+    # Another model took the same request and spoke: what this one does not like is its own quirk.
+    quirk = position.delivered_text and isinstance(error, errors.InvalidRequest)
+    if isinstance(error, CALLERS_FAULT) and not quirk:
         refused = isinstance(error, errors.ContentRefused)
         if not (refused and position.switch_on_refusal):
             return GiveUp(_with_attempts(error, failures))
@@ -156,7 +162,7 @@ def _next(state: State, failure: Failure, position: Position) -> Action:
         again = None if position.delivered_text else _again(state, failure, position)
         if again is not None:
             return again
-        following = _following(state, position)
+        following = _untried(state, position) or _last_resort(state, position)
         if following is not None:
             return following
     return GiveUp(_exhausted(failures))
@@ -166,8 +172,8 @@ def _again(state: State, failure: Failure, position: Position) -> TryModel | Non
     """The same model once more, where what failed may pass; nothing was delivered."""
     error = failure.error
     tried = sum(f.candidate == failure.candidate for f in state.failures)
-    others = _following(state, position) is not None
-    if tried > (AGAIN if others else AGAIN_WHERE_THERE_IS_NO_OTHER):
+    others = _untried(state, position) is not None
+    if failure.candidate in position.resting or tried > (AGAIN if others else AGAIN_WHERE_THERE_IS_NO_OTHER):
         return None
     patience_s = position.seconds_left * SHARE_OF_TIME
     if isinstance(error, errors.ProviderRateLimited):
@@ -190,7 +196,7 @@ def _may_pass(error: errors.PointsmanError) -> bool:
     return isinstance(error, errors.StreamCut)
 
 
-def _following(state: State, position: Position) -> TryModel | None:
+def _untried(state: State, position: Position) -> TryModel | None:
     """The best candidate that was not tried. Other models of a provider that nobody reached come after all else; after text was
     delivered those come first that go on from it and are nearly as good.
     """
@@ -211,22 +217,28 @@ def _following(state: State, position: Position) -> TryModel | None:
     for index, track, small in left:
         how = _how(track, position)
         seamless = how is How.CONTINUE and (position.mode is SwitchMode.CONTINUE or track.quality >= NEARLY * best)
-        choices.append((_provider(track.reference) in gone, small, not seamless, index, how))
+        choices.append((index in position.resting, _provider(track.reference) in gone, small, not seamless, index, how))
     if choices:
-        *_, index, how = min(choices, key=lambda choice: choice[:4])
+        *_, index, how = min(choices, key=lambda choice: choice[:5])
         return TryModel(index, how)
-    return _last_resort(state, position)
+    return None
 
 
 def _last_resort(state: State, position: Position) -> TryModel | None:
-    """Text was delivered and all were tried: a model that was cut or slow may be well again."""
-    if not position.delivered_text:
-        return None
+    """All were tried: one whose failure may pass is asked once more, after a while where nothing was delivered yet."""
     tried = [failure.candidate for failure in state.failures]
     for failure in state.failures:
-        cut = isinstance(failure.error, errors.StreamCut | errors.StreamStalled | errors.ProviderUnavailable)
-        if cut and tried.count(failure.candidate) <= AGAIN:
-            return TryModel(failure.candidate, _how(state.candidates[failure.candidate], position))
+        rests = failure.candidate in position.resting
+        if rests or not isinstance(failure.error, PASSING) or tried.count(failure.candidate) > AGAIN:
+            continue
+        how = _how(state.candidates[failure.candidate], position)
+        if position.delivered_text:
+            return TryModel(failure.candidate, how)
+        wait_s = failure.error.retry_after_s
+        if wait_s is None:
+            wait_s = BACK_OFF_S * (0.5 + position.jitter)
+        if wait_s <= position.seconds_left * SHARE_OF_TIME:
+            return TryModel(failure.candidate, how, wait_s)
     return None
 
 

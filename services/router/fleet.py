@@ -158,6 +158,10 @@ class Fleet:
         if self._breakers[reference].begin(self._clock.monotonic()):
             self._rebuild()
 
+    def rests(self, reference: str) -> bool:
+        """Whether a model is left alone now, since it failed too often."""
+        return bool(self._breakers[reference].refusal(self._clock.monotonic()))
+
     def let_go(self, reference: str) -> None:
         """An attempt ended that says nothing of the model: it was cancelled, or the request did not suit it."""
         self._breakers[reference].let_go()

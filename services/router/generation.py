@@ -15,10 +15,10 @@ from opentelemetry import trace
 from pointsman import errors
 from pointsman import telemetry_names as names
 from pointsman.config.catalogue import Model
-from pointsman.llm.v1.generation_pb2 import GenerationEvent, GenerationFinished, Usage
+from pointsman.llm.v1.generation_pb2 import FINISH_REASON_LENGTH, GenerationEvent, GenerationFinished, Usage
 from pointsman.router.v1 import router_service_pb2 as pb
 from services.router import failover
-from services.router.asking import Request, provider_request, seam, switch_mode, track
+from services.router.asking import Request, provider_request, seam, switch_mode, track, used_up
 from services.router.attempt import Attempt
 from services.router.attempt_span import describe_attempt
 from services.router.budget import Budget, tells_of_the_model
@@ -29,7 +29,7 @@ from services.router.hedge import BothFailedError, Won, race
 from services.router.journal import Journal
 from services.router.messages import to_duration, to_ref
 from services.router.route import Routed, no_candidate
-from services.router.seam import Diverged
+from services.router.seam import Diverged, Fresh
 from services.router.workings import Workings
 from services.runtime import tracing
 
@@ -103,6 +103,9 @@ class Generation:
         state, action = failover.begin([track(candidate) for candidate in ranked])
         while True:
             match action:
+                case failover.TryModel(_, how) if used_up(self._request, how, self._delivery):
+                    await self._end_at_limit()
+                    return
                 case failover.TryModel(index, how, after_s):
                     if after_s:
                         await asyncio.sleep(after_s)
@@ -120,6 +123,13 @@ class Generation:
                 case unreachable:
                     assert_never(unreachable)
 
+    async def _end_at_limit(self) -> None:
+        """All that the caller asked for is there; only the model's own end of it was lost."""
+        usage = Usage(output_tokens=self._delivery.tokens, estimated=True)
+        usage.input_tokens = self._routed.asked.judgement.input_tokens
+        self._delivery.join(Fresh(), None)
+        await self._finish(GenerationFinished(reason=FINISH_REASON_LENGTH, usage=usage), 0)
+
     def _position(self) -> failover.Position:
         delivery, constraints = self._delivery, self._request.constraints
         spent = sum(attempt.usage.cost_micros for attempt in self._journal.record.attempts)
@@ -136,6 +146,9 @@ class Generation:
             mode=switch_mode(self._request),
             switch_on_refusal=self._routed.policy.switch_on_refusal,
             jitter=random.random(),  # noqa: S311
+            resting=frozenset(
+                index for index, c in enumerate(self._routed.decision.ranked) if self._fleet.rests(c.model.reference)
+            ),
         )
 
     def _rival(self, state: failover.State, index: int, how: How) -> int | None:

@@ -8,6 +8,7 @@ import pytest
 
 from pointsman import errors
 from pointsman.client import Client
+from pointsman.router.v1 import router_service_pb2 as pb
 from tests.e2e.mesh_config import clean_environment
 from tests.e2e.service_processes import NOT_SERVING, SERVING, service_processes
 from tests.e2e.two_providers import write_two_providers
@@ -31,12 +32,21 @@ async def test_when_a_provider_is_killed_the_next_answers_the_same_prompts_until
         assert [(await client.complete(prompt)).text for prompt in PROMPTS] == ["the first"] * 3
 
 
-async def test_a_stream_of_a_killed_provider_is_cut_and_never_shown_as_whole(tmp_path: Path) -> None:
-    config = write_two_providers(tmp_path, STALLING, {})
+async def test_an_answer_of_a_killed_provider_goes_on_elsewhere_or_is_told_to_be_cut(tmp_path: Path) -> None:
+    config = write_two_providers(tmp_path, STALLING, {"answer": "a b c"})
     async with service_processes(config, clean_environment()) as mesh, Client(mesh.address("router")) as client:
         await mesh.start("provider-first", "provider-second", "router")
         await mesh.until("router", "provider/first", SERVING)
         async with client.generate(PROMPTS[0]) as stream:
+            await stream.decided()
+            await anext(stream)
+            mesh.signal("provider-first", signal.SIGKILL)
+            assert await stream.read_all() == "a b c"
+        assert [(s.from_model, s.to_model, s.kept_characters) for s in stream.switches] == [("first/m", "second/m", 2)]
+        await mesh.ended("provider-first")
+        await mesh.start("provider-first")
+        await mesh.until("router", "provider/first", SERVING)
+        async with client.generate(PROMPTS[0], switch_mode=pb.SWITCH_MODE_FAIL) as stream:
             await stream.decided()
             await anext(stream)
             mesh.signal("provider-first", signal.SIGKILL)

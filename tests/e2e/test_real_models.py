@@ -102,7 +102,8 @@ async def test_a_prompt_without_a_pin_is_judged_and_its_choice_explained(mesh: R
         assert judged.intents[0].intent and 0 <= judged.complexity <= 1
         assert not decision.default_complexity
         assert decision.policy == (one.policy or "balanced")
-        assert decision.reason.startswith(f"{judged.intents[0].intent}, complexity {judged.complexity:.2f}: ")
+        rule = f"rule {decision.rule!r}, " if decision.rule else ""
+        assert decision.reason.startswith(f"{rule}{judged.intents[0].intent}, complexity {judged.complexity:.2f}: ")
         assert len(decision.candidates) == 1 + len(COMMERCIAL)
         assert {c.verdict for c in decision.candidates} == {Candidate.VERDICT_ELIGIBLE}
         assert (decision.candidates[0].model, decision.chosen.provider) == (decision.chosen, answer.model.split("/")[0])

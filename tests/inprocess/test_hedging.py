@@ -76,8 +76,9 @@ async def test_where_both_fail_a_third_answers_and_every_attempt_is_told_where_n
     async with running_mesh(tmp_path, scenarios, sections=HEDGED, model=QUICK) as mesh:
         answer = await mesh.generate(ask())
     assert answer.text == "from third "
+    three = HEDGED | {"limits": {"max_attempts": 3}}
     async with running_mesh(
-        tmp_path, dict.fromkeys(("first", "second", "third"), failing), sections=HEDGED, model=QUICK
+        tmp_path, dict.fromkeys(("first", "second", "third"), failing), sections=three, model=QUICK
     ) as mesh:
         answer = await mesh.generate(ask())
     assert isinstance(answer.error, errors.AllCandidatesUnavailable)

@@ -8,6 +8,7 @@ import pytest
 from pointsman import errors
 from pointsman.answer import PartialAnswer
 from pointsman.llm.v1 import prompt_pb2
+from pointsman.llm.v1.generation_pb2 import FINISH_REASON_LENGTH
 from pointsman.router.v1 import router_service_pb2 as pb
 from tests.inprocess.answers import Answer, ask, prompt
 from tests.inprocess.mesh import Mesh, running_mesh
@@ -161,6 +162,28 @@ async def test_what_is_left_of_the_callers_limit_is_what_the_next_model_may_say(
         assert mesh.adapter("second").requests[0].sampling.max_output_tokens == 2
     assert client_text(answer) == "The points are set and the "
     assert answer.finished.usage.output_tokens == 6
+
+
+async def test_a_limit_that_was_reached_when_the_stream_was_cut_ends_the_answer(tmp_path: Path) -> None:
+    scenarios = {"first": breaking({"cut_after_tokens": 4}), "second": {"answer": TEXT}}
+    async with running_mesh(tmp_path, scenarios, model=CONTINUES) as mesh:
+        answer = await mesh.generate(ask(sampling={"max_output_tokens": 4}))
+        assert mesh.adapter("second").requests == []
+    assert (answer.error, client_text(answer)) == (None, "The points are set ")
+    assert answer.finished.reason == FINISH_REASON_LENGTH
+    assert (answer.finished.usage.output_tokens, answer.finished.usage.estimated) == (4, True)
+
+
+async def test_a_model_that_added_nothing_is_not_told_of(tmp_path: Path) -> None:
+    scenarios = {
+        "first": breaking({"cut_after_tokens": 4}),
+        "second": breaking({"cut_after_tokens": 2}),
+        "third": {"answer": TEXT},
+    }
+    async with running_mesh(tmp_path, scenarios, sections=LIMITS) as mesh:
+        answer = await mesh.generate(ask())
+    assert client_text(answer) == TEXT
+    assert answer.switches == [("first", "third", "ERROR_REASON_STREAM_CUT")]
 
 
 async def test_the_cost_counts_every_attempt(tmp_path: Path) -> None:

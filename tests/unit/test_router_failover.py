@@ -195,6 +195,28 @@ def test_the_last_resort_is_the_model_that_was_cut() -> None:
     assert isinstance(after(errors.ProviderCredentials("no"), A, delivered_text=True), GiveUp)
 
 
+def test_what_a_second_model_does_not_like_in_mid_answer_is_its_own_quirk() -> None:
+    error = errors.InvalidRequest("temperature is out of range")
+    assert after(error, A, B, how=How.RESTART, delivered_text=True) == TryModel(1, How.RESTART)
+
+
+def test_where_all_failed_in_a_way_that_may_pass_what_is_left_of_time_and_attempts_is_used() -> None:
+    full = errors.ProviderRateLimited("full")
+    assert play(["a/1", "b/1"], [errors.ProviderProtocol("bad"), full], seconds=60.0) == (["a/1", "b/1", "b/1"], None)
+    tried, error = play(["a/1", "b/1"], [BUSY, full, BUSY, full, BUSY], seconds=60.0)
+    assert tried[:2] == ["a/1", "b/1"]
+    assert len(tried) > 3
+    assert isinstance(error, errors.AllCandidatesUnavailable)
+
+
+def test_a_model_whose_circuit_opened_meanwhile_is_not_asked_again() -> None:
+    rests = {"resting": frozenset({0})}
+    assert after(CUT, A, B, **rests) == TryModel(1)
+    assert isinstance(after(CUT, A, **rests), GiveUp)
+    assert isinstance(after(CUT, A, delivered_text=True, **rests), GiveUp)
+    assert after(BUSY, A, B, C, resting=frozenset({1})) == TryModel(2)
+
+
 def test_several_failures_are_told_together_with_the_shortest_wait() -> None:
     _, error = play(["a/1", "b/1"], [errors.ProviderRateLimited("full", retry_after_s=70), RATE_LIMITED])
     assert isinstance(error, errors.AllCandidatesUnavailable)
