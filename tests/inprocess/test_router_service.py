@@ -116,13 +116,13 @@ async def test_models_are_listed_with_price_and_state(tmp_path: Path) -> None:
 
 
 async def test_a_pinned_model_is_the_only_one_asked(tmp_path: Path) -> None:
-    script = {"script": [{"error": "PROVIDER_UNAVAILABLE"}, {}]}
+    script = {"script": [{"error": "PROVIDER_PROTOCOL"}, {}]}
     async with running_mesh(tmp_path, {"third": script}) as mesh:
         third = pinned(model_pb2.ModelRef(provider="third", model="m"))
         failed, answered = await mesh.generate(third), await mesh.generate(third)
         assert [len(mesh.adapter(name).requests) for name in mesh.providers] == [0, 0, 2]
-    assert (failed.code, failed.kinds) == ("UNAVAILABLE", ["decided"])
-    assert isinstance(failed.error, errors.ProviderUnavailable)
+    assert (failed.code, failed.kinds) == ("INTERNAL", ["decided"])
+    assert isinstance(failed.error, errors.ProviderProtocol)
     assert answered.kinds == ["decided", "text_delta", "finished"]
 
 
