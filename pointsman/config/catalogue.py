@@ -66,6 +66,7 @@ class Model:
     output_ratio: float = 1.0
     residency: frozenset[str] = frozenset()
     self_hosted: bool = False
+    max_in_flight: int = 0
     quality_source: str = FROM_FILE
     # Stored, since it is read for every model in every request.
     reference: str = field(init=False, repr=False, compare=False)
@@ -136,6 +137,7 @@ def _complete(
         tokens_per_second=section.tokens_per_second,
         quality_deviation=section.quality_deviation or (ability.deviation if ability else GIVEN_QUALITY_DEVIATION),
         output_ratio=section.output_ratio,
+        max_in_flight=section.max_in_flight,
         residency=section.residency,
         self_hosted=self_hosted,
         quality_source=ability.source if ability else FROM_FILE,

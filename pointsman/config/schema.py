@@ -109,6 +109,9 @@ class LimitsSection(Section):
     # A model that says fewer tokens a second than this, over so many seconds, has failed; 0 lets it go on.
     slow_tokens_per_second: Annotated[float, Field(ge=0, le=1_000)] = 1.0
     slow_window_s: Seconds = 10.0
+    # Where a model has max_in_flight: how many requests may wait for a place, and for how long.
+    queue_size: Annotated[int, Field(ge=0, le=1_000_000)] = 200
+    queue_timeout_s: Seconds = 5.0
     # How long a resumable stream goes on without a reader, and stays after its end; how much is kept for a reader that comes back.
     resume_s: Seconds = 15.0
     resume_bytes: Annotated[int, Field(ge=1_024, le=1_000_000_000)] = 1_000_000
@@ -230,6 +233,8 @@ class ModelSection(Section):
     # What to expect of it until there are live figures.
     first_token_s: Seconds = 1.0
     tokens_per_second: TokensPerSecond = 50.0
+    # So many requests of one router at a time; 0 is no limit. More wait a little where no other model can serve.
+    max_in_flight: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     # Jinja2 text or a file of it; only for Triton, where the adapter applies it.
     chat_template: str | None = None
 

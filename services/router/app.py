@@ -15,6 +15,7 @@ from services.router.classify import Classify
 from services.router.config import InForce, RouterConfig, read_config
 from services.router.feedback import Feedback
 from services.router.fleet import Fleet
+from services.router.gate import Gates
 from services.router.generate import Generator
 from services.router.hedge import HedgeBudget
 from services.router.price_watch import PriceWatch
@@ -74,7 +75,9 @@ async def compose(
         router = Router(in_force, Classify(classifier, health), fleet, memory.sessions, clock)
         reporter = Reporter(telemetry, health)
         shadows = Shadows(in_force, fleet, clock)
-        generator = Generator(Workings(in_force, fleet, reporter, shadows, memory, HedgeBudget(), clock), router)
+        generator = Generator(
+            Workings(in_force, fleet, reporter, shadows, memory, HedgeBudget(), Gates(), clock), router
+        )
         feedback = Feedback(telemetry, reporter, fleet)
         limit = SizeLimit("prompt", config.limits.max_prompt_bytes + BESIDE_THE_PROMPT_BYTES)
         server = Server(config.address, health, [SERVICE], request_limit=limit)

@@ -21,10 +21,11 @@ from services.router import failover
 from services.router.asking import Request, provider_request, seam, switch_mode, track, used_up
 from services.router.attempt import Attempt
 from services.router.attempt_span import describe_attempt
-from services.router.budget import Budget, tells_of_the_model
+from services.router.budget import SHARE_OF_TIME, Budget, tells_of_the_model
 from services.router.candidates import Candidate
 from services.router.delivery import Delivery, Send
 from services.router.failover import How
+from services.router.gate import Gate
 from services.router.hedge import BothFailedError, Won, race
 from services.router.journal import Journal
 from services.router.messages import to_duration, to_ref
@@ -32,6 +33,8 @@ from services.router.route import Routed, no_candidate
 from services.router.seam import Diverged, Fresh
 from services.router.workings import Workings
 from services.runtime import tracing
+
+FULL_RETRY_AFTER_S = 1.0
 
 
 class _Hedged(NamedTuple):
@@ -111,7 +114,7 @@ class Generation:
                         await asyncio.sleep(after_s)
                     others = len(state.failures) + 1 < len(ranked)
                     rival = self._rival(state, index, how)
-                    failures = await self._attempt(index, how, others=others, rival=rival)
+                    failures = await self._admitted(index, how, others=others, rival=rival)
                     if not failures:
                         return
                     for failure in failures:
@@ -157,7 +160,11 @@ class Generation:
         if not share or how is not How.FRESH or state.failures or self._budget.attempts < 2:
             return None
         self._workings.hedges.earn(share)
-        return index + 1 if index + 1 < len(state.candidates) else None
+        following = index + 1
+        if following >= len(state.candidates):
+            return None
+        # A hedge never waits for a place, and never takes the last ones.
+        return None if self._routed.decision.ranked[following].model.max_in_flight else following
 
     async def _switch(self, failure: failover.Failure, action: failover.TryModel, span: trace.Span) -> None:
         """Tells a switch at once where nothing was delivered; else the delivery tells it when it knows what stands."""
@@ -170,6 +177,26 @@ class Generation:
             delivery.join(seam(action.how, delivery.text, self._request), switch)
         elif following is not failed:
             await delivery.send(pb.GenerateResponse(switched=switch))
+
+    def _gate(self, model: Model) -> Gate | None:
+        return self._workings.gates.of(model.reference, model.max_in_flight, self._limits.queue_size)
+
+    async def _admitted(self, index: int, how: How, *, others: bool, rival: int | None) -> list[failover.Failure]:
+        """An attempt, once there is a place at its model; where there is none and `others` may serve, they do."""
+        model = self._routed.decision.ranked[index].model
+        gate = self._gate(model)
+        if gate is None:
+            return await self._attempt(index, how, others=others, rival=rival)
+        left_s = self._budget.remaining_s(self._clock.monotonic())
+        if not await gate.enter(0.0 if others else min(self._limits.queue_timeout_s, left_s * SHARE_OF_TIME)):
+            full = errors.Overloaded(
+                f"{model.reference}: its {gate.places} places are taken", retry_after_s=FULL_RETRY_AFTER_S
+            )
+            return [failover.Failure(index, model.reference, full, how)]
+        try:
+            return await self._attempt(index, how, others=others, rival=rival)
+        finally:
+            gate.leave()
 
     def _open(self, candidate: Candidate, how: How, *, others: bool) -> tuple[Attempt, float]:
         """Begins a call; returns it and how long it may be silent."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.router.config import InForce
 from services.router.fleet import Fleet
+from services.router.gate import Gates
 from services.router.hedge import HedgeBudget
 from services.router.recent import Recent
 from services.router.repeats import Repeats
@@ -32,4 +33,5 @@ class Workings:
     shadows: Shadows
     memory: Memory
     hedges: HedgeBudget
+    gates: Gates
     clock: Clock
