@@ -130,7 +130,8 @@ def _request(model: str, tokens: int) -> pb.GenerateRequest:
 
 
 def _tier(decided: pb.RouteDecision) -> str:
-    if decided.default_complexity:
+    # Not `default_complexity`: a classifier that answers, and is unsure, has done its work.
+    if not decided.classification.tier:
         return "none"
     return ClassifierTier.Name(decided.classification.tier).removeprefix("CLASSIFIER_TIER_").lower()
 

@@ -19,6 +19,8 @@ class Delivery:
         self._send = send
         self._pieces: list[str] = []
         self._seam: Seam = Fresh()
+        # Whether text passes as it is.
+        self._plain = True
         self._switch: pb.ModelSwitch | None = None
         # Tokens and characters that came since something was last given on.
         self._held_tokens = 0
@@ -55,10 +57,20 @@ class Delivery:
             switch.from_model.CopyFrom(self._switch.from_model)
             switch.reason = self._switch.reason
         self._seam, self._switch = seam, switch
+        self._plain = False
         self._held_tokens = self._held_characters = 0
 
     async def take(self, event: GenerationEvent) -> None:
         """Gives on what an attempt says, all but its end. Raises Diverged."""
+        if self._plain and event.HasField("text_delta"):
+            # Nearly every event is text of an answer that nothing happened to: no more is done for it than has to be.
+            delta = event.text_delta
+            self._pieces.append(delta.text)
+            self.tokens += delta.token_count
+            self.began = True
+            self.sequence += 1
+            await self._send(pb.GenerateResponse(sequence=self.sequence, event=event))
+            return
         match event.WhichOneof("event"):
             case "text_delta":
                 await self._take_text(event)
@@ -79,7 +91,7 @@ class Delivery:
         if out:
             count = max(1, self._held_tokens)
             await self._give(GenerationEvent(text_delta=TextDelta(text=out, token_count=count)), out)
-        self._seam = Fresh()
+        self._seam, self._plain = Fresh(), True
 
     async def _take_text(self, event: GenerationEvent) -> None:
         text = event.text_delta.text
@@ -88,6 +100,8 @@ class Delivery:
         self._held_characters += len(text)
         if out == text and self._switch is None:
             await self._give(event, text)
+            # What a seam held back is out: from here on it passes all.
+            self._plain = True
         elif out:
             await self._tell()
             share = min(1.0, len(out) / max(1, self._held_characters))
