@@ -11,7 +11,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 BREAKING_AGAINST ?= $(shell base=$$(git merge-base HEAD origin/main 2>/dev/null || git rev-parse HEAD); \
 	[ "$$base" != "$$(git rev-parse HEAD)" ] || base=$$(git rev-parse --verify --quiet HEAD~1 || true); echo $$base)
 
-.PHONY: help setup demo test check lint types contracts imports unit generate lock bench bench-classifier bench-routing train clean
+.PHONY: help setup demo test check lint types contracts imports unit generate lock bench soak bench-classifier bench-routing train clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
@@ -21,6 +21,7 @@ demo: setup ## start the mesh on this machine, answer real prompts, kill the bus
 test: setup ## lint, types, contracts and every test, against the real components
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest tests/contract tests/inprocess tests/e2e
+	@$(BIN)/python -m bench.soak --seconds 120
 
 check: $(BIN)/.installed ## what needs no servers: lint, types, contracts, import rules, generated code, unit tests
 	@$(MAKE) --no-print-directory lint types contracts imports unit
@@ -52,6 +53,9 @@ generate: $(BIN)/.installed ## write the Python of the contracts
 
 bench: setup ## measure the mesh against direct calls and against LiteLLM's proxy
 	@$(BIN)/python -m bench.gateway
+
+soak: $(BIN)/.installed ## mixed faults at load for SECONDS (120): every answer whole or a typed error, nothing left open
+	@$(BIN)/python -m bench.soak --seconds $(or $(SECONDS),120)
 
 bench-classifier: $(BIN)/.installed ## measure the shipped classifier; its quality needs POINTSMAN_DATA
 	@$(BIN)/python training/evaluate.py
