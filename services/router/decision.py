@@ -5,8 +5,7 @@ models ──filters──> eligible ──rule, quality bar, score──> ranke
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 from pointsman.config.catalogue import Model
 from pointsman.response import HIGHEST_ABILITY, LOWEST_ABILITY, MEDIUM, Response
@@ -31,8 +30,12 @@ def decide(
     rule: Rule | None = None,
     draws: Draws = _AS_EVER,
     last: Last = NO_SESSION,
+    panic: bool = False,
 ) -> Decision:
-    """Filters and ranks every model of the snapshot; of equal scores the cheaper model comes first, then by reference."""
+    """Filters and ranks every model of the snapshot; of equal scores the cheaper model comes first, then by reference.
+
+    In a `panic` circuits are not looked at: where all that could serve are open, the best is tried rather than nobody.
+    """
     prepared = prepare(snapshot, policy)
     complexity, (at_medium, below, above) = judgement.seen_by(policy)
     ruled_out: list[Candidate] = []
@@ -88,11 +91,11 @@ def decide(
         if live.unavailable:
             ruled_out.append(Candidate(live.model, Verdict.UNAVAILABLE, live.unavailable))
             continue
-        if live.circuit:
+        if live.circuit and not panic:
             ruled_out.append(Candidate(live.model, Verdict.CIRCUIT_OPEN, live.circuit))
             continue
-        if draws.admit >= live.admits:
-            told = f"it recovers from an outage and takes {live.admits:.0%} of the requests"
+        if draws.admit >= live.admits and not panic:
+            told = f"{RECOVERS} and takes {live.admits:.0%} of the requests"
             ruled_out.append(Candidate(live.model, Verdict.CIRCUIT_OPEN, told))
             continue
         if max_first_token_s is not None and live.first_token_s > max_first_token_s:
@@ -131,10 +134,8 @@ def decide(
         found.append((-score, list_price, reference, candidate))
     bar = quality_bar(found, policy)
     ranked = rank(found, policy, preferred, bar)
-    if not ranked and draws.admit > 0.0 and prepared.recovering:
-        # Better one that may not be well yet than none.
-        willing = replace(draws, admit=0.0)
-        return decide(snapshot, policy, judgement, needs, rule=rule, draws=willing, last=last)
+    if not ranked and _all_resting(ruled_out, pinned):
+        return decide(snapshot, policy, judgement, needs, rule=rule, draws=draws, last=last, panic=True)
     if not ranked:
         return Decision((), tuple(ruled_out), "no model is eligible", complexity)
     if pinned:
@@ -147,6 +148,17 @@ def decide(
     return drawn(
         ranked, ruled_out, policy, draws, reason, complexity, Response(at_medium, below, above), preferred, bar
     )
+
+
+def _all_resting(ruled_out: Sequence[Candidate], pinned: str) -> bool:
+    """Whether circuits alone are in the way. A pinned model that is left alone stays so: its caller chose to wait for it; but one that
+    recovers takes all that nobody else can.
+    """
+    resting = [c.model.reference for c in ruled_out if c.verdict is Verdict.CIRCUIT_OPEN]
+    return bool(resting) and (not pinned or any(c.detail.startswith(RECOVERS) for c in ruled_out))
+
+
+RECOVERS = "it recovers from an outage"
 
 
 def _least(one: float | None, other: float | None) -> float | None:

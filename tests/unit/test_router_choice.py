@@ -212,3 +212,16 @@ def test_a_model_that_recovers_takes_its_share_of_the_requests_and_all_of_them_w
         for a in asked[:50]
     }
     assert len(sessions) == 1
+
+
+def test_where_every_circuit_is_open_the_best_is_tried_rather_than_nobody() -> None:
+    resting = [replace(live, circuit="it failed too often") for live in (GOOD, CHEAP)]
+    hard = replace(ASKED, judgement=replace(JUDGEMENT, complexity=0.95))
+    decision = choose(routing(), snapshot(*resting), hard).decision
+    assert [c.model.name for c in decision.ranked] == ["good", "cheap"]
+    one_well = choose(routing(), snapshot(resting[0], CHEAP), hard).decision
+    assert [c.model.name for c in one_well.ranked] == ["cheap"]
+    pinned = choose(routing(), snapshot(*resting), replace(hard, needs=replace(NEEDS, pinned="p/good"))).decision
+    assert not pinned.ranked
+    down = choose(routing(), snapshot(replace(GOOD, unavailable="it is down"), resting[1]), hard).decision
+    assert [c.model.name for c in down.ranked] == ["cheap"]

@@ -200,7 +200,12 @@ def test_models_below_the_quality_bar_come_after_all_others(
             "about 100 + 200 tokens do not fit its window of 250",
         ),
         (live(unavailable="it is down"), NEEDS, Verdict.UNAVAILABLE, "it is down"),
-        (replace(live(), circuit="it failed too often"), NEEDS, Verdict.CIRCUIT_OPEN, "it failed too often"),
+        (
+            replace(live(), circuit="it failed too often"),
+            replace(NEEDS, pinned="p/m"),
+            Verdict.CIRCUIT_OPEN,
+            "it failed too often",
+        ),
         (live(first_token_s=3.0), replace(NEEDS, max_first_token_s=2.0), Verdict.TOO_SLOW, "first token after 3 s, the limit is 2 s"),
         (live(tokens_per_second=9.0), replace(NEEDS, min_tokens_per_second=10.0), Verdict.TOO_SLOW, "9 tokens/s, wanted are 10"),
         (
