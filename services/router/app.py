@@ -44,7 +44,7 @@ async def run(settings: Settings) -> None:
     tracing = Tracing(settings)
     try:
         async with compose(config, SystemClock()) as server:
-            await server.serve_until_signal(settings.drain_grace_s)
+            await server.serve_until_signal(settings.drain_grace_s, settings.drain_delay_s)
     finally:
         tracing.close()
 
