@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = [binary, "-c", str(path), *OPTIONS]
         check_config(command)
         check_address(listen)
-        os.execv(binary, command)
+        os.execv(binary, command)  # noqa: S606 - no shell is wanted
     except (BadEnvoyFile, OSError, UnicodeDecodeError) as error:
         print(f"{args.file}: {error}", file=sys.stderr)
         return EXIT_CONFIG
@@ -108,7 +108,8 @@ def resolve(address: str) -> str:
 
 def check_config(command: Sequence[str]) -> None:
     """Has Envoy judge its configuration; raises NoEnvoy with what it says."""
-    done = subprocess.run([*command, "--mode", "validate"], capture_output=True, text=True, check=False)
+    # What runs is the Envoy that was found, with the options above.
+    done = subprocess.run([*command, "--mode", "validate"], capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise NoEnvoy(f"Envoy refuses its configuration: {(done.stderr or done.stdout).strip()}")
 

@@ -18,6 +18,8 @@ from pointsman.config.schema import AnyProvider, MeshConfig
 
 # One that ends or dies leaves one.
 ROUTERS_BEHIND_ENVOY = 2
+# Envoy's health checks find out within a third of that (deploy/envoy/envoy.yaml).
+DRAIN_DELAY_S = 2.0
 
 
 class Kind(Enum):
@@ -77,7 +79,7 @@ def plan_services(
     def numbered(number: int) -> ServiceSpec:
         name = f"router-{number}"
         address = socket_address(run_dir, name)
-        more = ("--address", address)
+        more = ("--address", address, "--drain-delay", f"{DRAIN_DELAY_S:g}")
         return ServiceSpec(name, Kind.ROUTER, "services.router", (*arguments, *more), address, public)
 
     entry = router_address(mesh, run_dir)

@@ -18,7 +18,7 @@ from pointsman.config.load import LoadedConfig
 from pointsman.supervisor.backoff import BackoffLimits
 from pointsman.supervisor.claim import claim_run_dir
 from pointsman.supervisor.journal import Journal, SilentJournal
-from pointsman.supervisor.plan import Kind, plan_services
+from pointsman.supervisor.plan import DRAIN_DELAY_S, Kind, plan_services
 from pointsman.supervisor.readiness import Condition, Report, wait_until_ready
 from pointsman.supervisor.service import Service, State
 
@@ -131,8 +131,9 @@ class Supervisor:
         Envoy ends at once when it is told to, so that is when no router has a stream left; new calls are refused meanwhile.
         """
         limit_s = self._drain_grace_s + FLUSH_S
+        delay_s = 0.0 if self._entry in self._routers else DRAIN_DELAY_S
         try:
-            await asyncio.gather(*(router.stop(limit_s) for router in self._routers))
+            await asyncio.gather(*(router.stop(delay_s + limit_s) for router in self._routers))
             await asyncio.gather(*(service.stop(limit_s) for service in self._services.values()))
         finally:
             for task in tasks:

@@ -6,6 +6,7 @@ Source: Anthropic, "Streaming Messages". Events and deltas of unknown types are 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
@@ -78,15 +79,29 @@ class MessageReader:
         self._broken: str | None = None
         self._reason: FinishReason | None = None
         self._usage: UsageJson = {}
+        # The count at the start is of the first token alone.
+        self._output_told = False
         self._counted = 0
         # The API refuses white space at the end of a prefix, so it was cut off; the model may say it again.
         prefix = request.answer_prefix
         self._cut_off = prefix[len(prefix.rstrip()) :]
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the model said why it stopped: nothing of the answer comes after that."""
+        return self._reason is not None
+
+    @property
+    def passed_over(self) -> int:
+        """Events that were not readable and were left out."""
+        return self._payloads.passed_over
+
     def read(self, events: Sequence[ServerSentEvent], out: list[Event]) -> None:
         """Adds to `out` what these events say; the last is Finished when the message has stopped."""
         for sent in events:
-            event = self._payloads.parse(sent.data)
+            event = self._payloads.parse_event(sent.data)
+            if event is None:
+                continue
             match event.get("type"):
                 case "content_block_delta":
                     self._read_delta(event.get("index", 0), event.get("delta", {}), out)
@@ -97,7 +112,7 @@ class MessageReader:
                 case "message_start":
                     self._take_usage((event.get("message") or {}).get("usage"))
                 case "message_delta":
-                    self._take_usage(event.get("usage"))
+                    self._take_usage(event.get("usage"), last=True)
                     self._take_reason(event.get("delta", {}).get("stop_reason"))
                 case "message_stop":
                     out += self.end()
@@ -114,7 +129,7 @@ class MessageReader:
         for index, block in enumerate(message.get("content") or ()):
             self._start_block(index, block, out)
             self._stop_block(index, out)
-        self._take_usage(message.get("usage"))
+        self._take_usage(message.get("usage"), last=True)
         self._take_reason(message.get("stop_reason"))
         return out + self.end()
 
@@ -187,12 +202,14 @@ class MessageReader:
             raise errors.ProviderProtocol(f"expected a stop_reason of Anthropic's, found {reason[:80]!r}")
         self._reason = STOP_REASONS[reason]
 
-    def _take_usage(self, usage: UsageJson | None) -> None:
+    def _take_usage(self, usage: UsageJson | None, *, last: bool = False) -> None:
         # Counts are cumulative: the last one given stands.
         if usage:
+            self._output_told |= last and usage.get("output_tokens") is not None
             self._usage |= {key: value for key, value in usage.items() if value is not None}  # type: ignore[typeddict-item]
 
     def _final_usage(self) -> Usage:
-        if usage := read_usage(self._usage):
-            return usage
-        return Usage(estimate_prompt_tokens(self._request.prompt), self._counted, estimated=True)
+        usage = read_usage(self._usage)
+        if usage is not None and not self._output_told:
+            return replace(usage, output_tokens=max(usage.output_tokens, self._counted), estimated=True)
+        return usage or Usage(estimate_prompt_tokens(self._request.prompt), self._counted, estimated=True)

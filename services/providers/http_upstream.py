@@ -5,6 +5,7 @@ post ──> status and type ──> [bytes ──SseParser──> payloads ─�
 
 import asyncio
 import io
+import logging
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,8 @@ from services.providers.pace import gathering_s
 from services.providers.prompt_json import JsonObject
 from services.providers.sse import ServerSentEvent, SseParser
 
+logger = logging.getLogger(__name__)
+
 MAX_ERROR_BYTES = 64 * 1024
 ERROR_BODY_S = 2.0
 MAX_WHOLE_ANSWER_BYTES = 16 * 1024 * 1024
@@ -31,6 +34,8 @@ LARGE_BODY_BYTES = 512 * 1024
 KEEPALIVE_S = 60.0
 # How long a finished answer may take to close its HTTP body, so that the connection can serve the next one.
 SETTLE_S = 0.1
+# How long a server may take to its usage and its end marker once the model has stopped.
+LAST_S = 0.5
 SHORTEST_SECRET = 8
 
 
@@ -38,6 +43,16 @@ class Reader(Protocol):
     """Reads one answer, in an API's own format; raises ProviderError subclasses."""
 
     finished: bool
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the model said why it stopped, so that nothing of the answer is missing."""
+        ...
+
+    @property
+    def passed_over(self) -> int:
+        """Events that were not readable and were left out."""
+        ...
 
     def read(self, events: Sequence[ServerSentEvent], out: list[Event]) -> None:
         """Adds to `out` what the events that arrived together say, up to the first that is an error."""
@@ -119,7 +134,7 @@ class HttpUpstream:
                     raise errors.ProviderProtocol(f"{self._name} answered with a web page; check base_url")
                 parser = SseParser()
                 # As iter_any does, less a coroutine for each piece.
-                while chunk := await response.content.readany():
+                while chunk := await (_last(response) if reader.stopped else response.content.readany()):
                     events: list[Event] = []
                     try:
                         reader.read(parser.feed(chunk), events)
@@ -135,6 +150,8 @@ class HttpUpstream:
                         await _gather(response, wait_s)
                 yield reader.end()
             finally:
+                if reader.passed_over:
+                    logger.warning("%s: an event of an answer was not readable and was left out", self._name)
                 if reader.finished:
                     await _settle(response)
                 response.close()
@@ -201,6 +218,16 @@ async def _gather(response: aiohttp.ClientResponse, wait_s: float) -> None:
     await asyncio.sleep(wait_s)
     if not transport.is_closing():
         transport.resume_reading()
+
+
+async def _last(response: aiohttp.ClientResponse) -> bytes:
+    """What comes behind an answer that is whole, its usage and the end marker: a connection that is lost then, or a server that
+    keeps it open, takes nothing from the client.
+    """
+    with suppress(*http_errors.FOREIGN):
+        async with asyncio.timeout(LAST_S):
+            return await response.content.readany()
+    return b""
 
 
 async def _settle(response: aiohttp.ClientResponse) -> None:

@@ -14,6 +14,8 @@ from pointsman.errors import ProviderProtocol
 
 Payload = TypeVar("Payload")
 
+# In what an event of either API that carries a part of the answer holds.
+ANSWERS = ("delta", "content")
 # An even number of backslashes before it makes the next one begin an escape.
 FIRST_HALF_AT_THE_END = re.compile(r'(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2})(?=")')
 SECOND_HALF_AT_THE_START = re.compile(r'(:\s*")(\\u[dD][c-fC-F][0-9a-fA-F]{2})')
@@ -25,6 +27,23 @@ class PayloadParser(Generic[Payload]):
     def __init__(self, validate: Callable[[str | bytes], Payload]) -> None:
         self._validate = validate
         self._first_half = ""
+        self._good = False
+        # Events that were no JSON and were left out.
+        self.passed_over = 0
+
+    def parse_event(self, data: str) -> Payload | None:
+        """The payload of a stream's event; None for the first bad one of a stream that was good before, where it holds no part of
+        the answer: gateways put words of their own between events. Raises ProviderProtocol for any other.
+        """
+        try:
+            payload = self.parse(data)
+        except ProviderProtocol:
+            if not self._good or self.passed_over or any(name in data for name in ANSWERS):
+                raise
+            self.passed_over += 1
+            return None
+        self._good = True
+        return payload
 
     def parse(self, data: str | bytes) -> Payload:
         """The payload; raises ProviderProtocol that names the place where it is not what the API promises."""

@@ -87,18 +87,29 @@ class ChatReader:
         self._refused = False
         self._counted = 0
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the model said why it stopped: what may still come is its usage."""
+        return self._reason is not None
+
+    @property
+    def passed_over(self) -> int:
+        """Events that were not readable and were left out."""
+        return self._payloads.passed_over
+
     def read(self, events: Sequence[ServerSentEvent], out: list[Event]) -> None:
         """Adds to `out` what these events say; the last is Finished when the stream says that it is done."""
         for event in events:
             if event.data == "[DONE]":
                 out += self.end()
                 return
-            self._read_chunk(event.data, out)
+            if (chunk := self._payloads.parse_event(event.data)) is not None:
+                self._read_chunk(chunk, out)
 
     def read_whole(self, body: bytes) -> list[Event]:
         """A completion that a server sent whole although it was asked to stream."""
         out: list[Event] = []
-        self._read_chunk(body, out)
+        self._read_chunk(self._payloads.parse(body), out)
         return out + self.end()
 
     def end(self) -> list[Event]:
@@ -129,8 +140,7 @@ class ChatReader:
         called = sum(estimate_piece_tokens("".join(call.fragments)) for call in self._calls)
         return Usage(estimate_prompt_tokens(self._prompt), self._counted + called, estimated=True)
 
-    def _read_chunk(self, data: str | bytes, out: list[Event]) -> None:
-        chunk = self._payloads.parse(data)
+    def _read_chunk(self, chunk: ChunkJson, out: list[Event]) -> None:
         if usage := chunk.get("usage"):
             self._usage = usage
         if chunk.get("error"):

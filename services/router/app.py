@@ -50,7 +50,7 @@ async def run(settings: Settings) -> None:
     tracing, metrics = Tracing(settings), Metrics(settings)
     try:
         async with compose(config, SystemClock(), settings, metrics.meter) as server:
-            await server.serve_until_signal(settings.drain_grace_s)
+            await server.serve_until_signal(settings.drain_grace_s, settings.drain_delay_s)
     finally:
         # At once, since each waits for the collector for seconds where that hangs.
         await asyncio.gather(asyncio.to_thread(tracing.close), asyncio.to_thread(metrics.close))

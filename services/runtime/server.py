@@ -1,7 +1,8 @@
 """Runs one gRPC server: binds or says why not, serves until it is told to end, drains.
 
-starting ──ready──> serving ──SIGTERM/SIGINT──> draining ──streams done or grace over──> stopped
-                                                health: NOT_SERVING, watches end, no new streams
+starting ──ready──> serving ──SIGTERM/SIGINT──> leaving ──delay over──> draining ──streams done or grace over──> stopped
+                                                health: NOT_SERVING,     no new streams
+                                                its watches end
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import signal
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from grpc import aio
@@ -87,8 +89,12 @@ class Server:
             await call()
         await self._server.stop(grace_s)
 
-    async def serve_until_signal(self, grace_s: float) -> None:
-        """Starts, waits for SIGTERM or SIGINT, drains; a second signal ends the grace at once."""
+    async def serve_until_signal(self, grace_s: float, delay_s: float = 0.0) -> None:
+        """Starts, waits for SIGTERM or SIGINT, drains; a second signal ends the grace at once.
+
+        `delay_s` before draining is for a balancer, which hears of it by its health checks alone: what it still sends is answered. A
+        call that reaches a server of gRPC just as it stops is cancelled, and nobody can tell whether it had begun (grpc issue 24237).
+        """
         stop, hurry = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -100,6 +106,12 @@ class Server:
         try:
             await self.start()
             await stop.wait()
+            if delay_s:
+                logger.info("leaving: calls are still taken for %g s", delay_s)
+                await self.health.drain()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delay_s):
+                        await hurry.wait()
             logger.info("draining, %g s for open streams", grace_s)
             drained, hurried = asyncio.ensure_future(self.stop(grace_s)), asyncio.ensure_future(hurry.wait())
             await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)

@@ -24,6 +24,7 @@ class Settings:
     run_dir: Path
     address: str | None
     drain_grace_s: float
+    drain_delay_s: float
     log_level: str
     otlp_endpoint: str | None
     otlp_metrics_endpoint: str | None
@@ -56,6 +57,13 @@ def read_settings(
         "--drain-grace", type=float, default=30.0, metavar="SECONDS", help="time for open streams at SIGTERM"
     )
     parser.add_argument(
+        "--drain-delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="time before that, in which health says no and calls are still taken: a balancer sends no more meanwhile",
+    )
+    parser.add_argument(
         "--log-level", default=env.get("POINTSMAN_LOG_LEVEL", "INFO"), choices=["DEBUG", "INFO", "WARNING", "ERROR"]
     )
     if instance_option:
@@ -65,6 +73,8 @@ def read_settings(
         parser.error("--config: expected the path of a YAML file (or POINTSMAN_CONFIG in the environment)")
     if not 0 <= args.drain_grace < math.inf:
         parser.error("--drain-grace: expected seconds, 0 or more")
+    if not 0 <= args.drain_delay < math.inf:
+        parser.error("--drain-delay: expected seconds, 0 or more")
     return Settings(
         service=service,
         instance=args.instance if instance_option else "",
@@ -72,6 +82,7 @@ def read_settings(
         run_dir=Path(args.run_dir) if args.run_dir else default_run_dir(env),
         address=args.address,
         drain_grace_s=args.drain_grace,
+        drain_delay_s=args.drain_delay,
         log_level=args.log_level,
         otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
         otlp_metrics_endpoint=env.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")

@@ -74,7 +74,8 @@ class HttpHarness:
                 if case is not Case.STALLED:
                     pieces.append(WAIT)
                 if case is Case.BROKEN:
-                    pieces.append(chunk(b"data: {]\n\n"))
+                    # One such event is passed over.
+                    pieces.append(chunk(b"data: {]\n\n" * 2))
                 then = Then.CLOSE if case is Case.CUT else Then.KEEP
                 raw = await stack.enter_async_context(run_raw_upstream(pieces, then=then))
                 url, closed, go_on = raw.url, raw.client_closed, raw.go_on

@@ -60,3 +60,20 @@ def test_everything_else_of_the_environment_is_handed_on(tmp_path: Path) -> None
     for spec in plan(tmp_path, {"PATH": "/bin", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317"}).values():
         assert spec.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4317"
         assert "OPENAI_API_KEY" not in spec.environment
+
+
+def test_with_envoy_there_are_two_routers_and_clients_come_to_envoy(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text(CONFIG)
+    run_dir, file = tmp_path / "run", tmp_path / "envoy.yaml"
+    specs = {spec.name: spec for spec in plan_services(load_config(path), run_dir, ENVIRONMENT, 5, file)}
+    assert list(specs)[-3:] == ["router-1", "router-2", "envoy"]
+    routers = [specs[name] for name in ("router-1", "router-2")]
+    assert {router.kind for router in routers} == {Kind.ROUTER}
+    assert [router.address for router in routers] == [f"unix:{run_dir}/router-{n}.sock" for n in (1, 2)]
+    for router in routers:
+        assert router.arguments[router.arguments.index("--address") + 1] == router.address
+        assert router.address in specs["envoy"].arguments
+    envoy = specs["envoy"]
+    assert (envoy.kind, envoy.address) == (Kind.ENVOY, "127.0.0.1:7070")
+    assert not {"OPENAI_API_KEY", "GROQ_API_KEY", "ANTHROPIC_API_KEY"} & envoy.environment.keys()

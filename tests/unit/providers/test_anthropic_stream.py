@@ -171,6 +171,21 @@ def test_a_bad_event_is_a_protocol_error_that_names_the_place(event: Json | str,
         read(event)
 
 
+def test_one_bad_event_without_a_part_of_the_answer_is_left_out() -> None:
+    events = read(START, *text("a")[:-1], "{ping]", says(0, "text_delta", text="b"), ends("end_turn"), STOP)
+    assert "".join(event.text for event in events if isinstance(event, Text)) == "ab"
+    for broken in ([START, says(0, "text_delta", text=5)], ["{"], [START, "{", "{"]):
+        with pytest.raises(errors.ProviderProtocol):
+            read(*broken)
+
+
+def test_the_count_of_the_first_token_is_not_taken_for_that_of_all() -> None:
+    stopped: Json = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    assert read(START, *text("one two ", "three"), stopped, STOP)[-1] == Finished(
+        FinishReason.STOP, Usage(5, 2, estimated=True)
+    )
+
+
 @pytest.mark.parametrize(
     ("prefix", "pieces", "delivered"),
     [

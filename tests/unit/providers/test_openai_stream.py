@@ -195,9 +195,22 @@ def test_what_arrived_with_an_error_but_before_it_is_not_lost() -> None:
     out: list[Event] = []
     with pytest.raises(errors.ProviderProtocol):
         reader().read(
-            [ServerSentEvent("message", json.dumps(delta(content="a"))), ServerSentEvent("message", "{")], out
+            [ServerSentEvent("message", json.dumps(delta(content="a"))), *[ServerSentEvent("message", "{")] * 2], out
         )
     assert out == [Text("a", 1)]
+
+
+def test_one_bad_chunk_without_a_part_of_the_answer_is_left_out() -> None:
+    good, more = delta(content="a"), delta(content="b")
+    reading, out = reader(), list[Event]()
+    events = [json.dumps(good), "{ping]", json.dumps(more)]
+    reading.read([ServerSentEvent("message", data) for data in events], out)
+    assert out == [Text("a", 1), Text("b", 1)]
+    assert reading.passed_over == 1
+    # Text is never left out, nor is a stream believed that begins or goes on like that.
+    for broken in ([good, delta(content=5)], ["{"], [good, "{", "{"]):
+        with pytest.raises(errors.ProviderProtocol):
+            read(*broken)
 
 
 def test_an_answer_that_was_not_streamed() -> None:
