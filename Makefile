@@ -20,7 +20,7 @@ demo: setup ## start the mesh on this machine, answer real prompts, kill the bus
 
 test: setup ## lint, types, contracts and every test, against the real components
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest tests/contract tests/inprocess tests/e2e
+	@$(BIN)/python -m pytest tests/contract tests/inprocess tests/e2e tests/faults
 	@$(BIN)/python -m bench.soak --seconds 120
 
 check: $(BIN)/.installed ## what needs no servers: lint, types, contracts, import rules, generated code, unit tests

@@ -10,7 +10,7 @@ Failures are raised as the tree of `pointsman.errors`. The W3C trace context of 
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # these exist for the type checker alone
 
 # So long a stream that is left waits for the router to hear of it.
 CANCEL_LIMIT_S = 2.0
+# Where a balancer stands before several routers, an answer says by this which one gave it, and a call which one it is for.
+ROUTER_METADATA = "pointsman-router"
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -98,10 +100,13 @@ class Client:
         request = make_ask(prompt, **options).generate()
         request.resumable = resumable
 
-        def start() -> Call:
-            return self._router.Generate(request, timeout=timeout_s, metadata=_trace_context())
+        lifeline = _Lifeline(self._router)
 
-        return AnswerStream(start, _Lifeline(self._router) if resumable else None)
+        def start() -> Call:
+            lifeline.call = self._router.Generate(request, timeout=timeout_s, metadata=_trace_context())
+            return lifeline.call
+
+        return AnswerStream(start, lifeline if resumable else None)
 
     async def complete(
         self, prompt: str | Prompt, *, timeout_s: float | None = None, **options: Unpack[AskOptions]
@@ -133,35 +138,50 @@ class Client:
 
 
 class _Lifeline:
-    """Resume and Cancel of one router, for a stream."""
+    """Resume and Cancel of one stream; `call` is its first one, whose metadata says by which router it is held."""
 
     def __init__(self, router: "RouterServiceAsyncStub") -> None:
+        self.call: Call | None = None
         self._router = router
 
     def resume(self, request_id: str, token: str, after_sequence: int) -> Frames:
         """Reads on after a frame."""
         request = ResumeRequest(request_id=request_id, resume_token=token, after_sequence=after_sequence)
-        return _Resumed(self._router.Resume(request, metadata=_trace_context()))
+        return _Resumed(self._router, request, self._metadata)
 
     async def cancel(self, request_id: str, token: str) -> None:
         """Ends the work; a router that is not reached ends it by itself soon."""
+        request = CancelRequest(request_id=request_id, resume_token=token)
         with contextlib.suppress(aio.AioRpcError):
-            await self._router.Cancel(CancelRequest(request_id=request_id, resume_token=token), timeout=CANCEL_LIMIT_S)
+            await self._router.Cancel(request, timeout=CANCEL_LIMIT_S, metadata=await self._metadata())
+
+    async def _metadata(self) -> aio.Metadata:
+        metadata = _trace_context()
+        told = await self.call.initial_metadata() if self.call is not None else None
+        if told is not None and (router := told.get(ROUTER_METADATA)) is not None:
+            metadata.add(ROUTER_METADATA, router)
+        return metadata
 
 
 class _Resumed:
     """A resumed call as one of frames."""
 
-    def __init__(self, call: aio.UnaryStreamCall[ResumeRequest, ResumeResponse]) -> None:
-        self._call = call
+    def __init__(
+        self, router: "RouterServiceAsyncStub", request: ResumeRequest, metadata: Callable[[], Awaitable[aio.Metadata]]
+    ) -> None:
+        self._router = router
+        self._request = request
+        self._metadata = metadata
+        self._call: aio.UnaryStreamCall[ResumeRequest, ResumeResponse] | None = None
 
     async def __aiter__(self) -> AsyncIterator[GenerateResponse]:
+        self._call = self._router.Resume(self._request, metadata=await self._metadata())
         async for response in self._call:
             yield response.frame
 
     def cancel(self) -> bool:
         """Ends it."""
-        return bool(self._call.cancel())
+        return self._call is not None and bool(self._call.cancel())
 
 
 async def _call(

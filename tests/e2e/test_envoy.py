@@ -175,6 +175,23 @@ async def test_a_page_calls_over_grpc_web_and_its_trace_reaches_the_provider(tmp
         }
 
 
+async def test_when_envoy_is_killed_streams_go_on_where_they_are_held(tmp_path: Path) -> None:
+    async with two_routers(tmp_path) as mesh, Client(mesh.supervisor.router_address) as client:
+        mesh.process("provider-first").suspend()
+        async with AsyncExitStack() as stack:
+            streams = []
+            for _ in range(8):
+                streams.append(await stack.enter_async_context(client.generate(PROMPT, timeout_s=PATIENCE_S)))
+                await streams[-1].decided()
+            assert min(host.active for host in (await mesh.hosts()).values()) > 0
+            mesh.process("envoy").kill()
+            reading = [asyncio.create_task(stream.read_all()) for stream in streams]
+            await mesh.journal.wait_for("envoy", "starts again")
+            mesh.process("provider-first").resume()
+            assert await asyncio.gather(*reading) == ["click " * 40] * 8
+            assert [stream.resumed > 0 for stream in streams] == [True] * 8
+
+
 async def test_open_streams_finish_through_envoy_when_the_mesh_ends(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         async with two_routers(tmp_path) as mesh:

@@ -210,7 +210,7 @@ def test_where_all_failed_in_a_way_that_may_pass_what_is_left_of_time_and_attemp
 
 
 def test_a_model_whose_circuit_opened_meanwhile_is_not_asked_again() -> None:
-    rests = {"resting": frozenset({0})}
+    rests: dict[str, Any] = {"resting": frozenset({0})}
     assert after(CUT, A, B, **rests) == TryModel(1)
     assert isinstance(after(CUT, A, **rests), GiveUp)
     assert isinstance(after(CUT, A, delivered_text=True, **rests), GiveUp)
