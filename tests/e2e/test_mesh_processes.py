@@ -36,7 +36,8 @@ async def test_an_answer_of_a_killed_provider_goes_on_elsewhere_or_is_told_to_be
     config = write_two_providers(tmp_path, STALLING, {"answer": "a b c"})
     async with service_processes(config, clean_environment()) as mesh, Client(mesh.address("router")) as client:
         await mesh.start("provider-first", "provider-second", "router")
-        await mesh.until("router", "provider/first", SERVING)
+        for name in ("first", "second"):
+            await mesh.until("router", f"provider/{name}", SERVING)
         async with client.generate(PROMPTS[0]) as stream:
             await stream.decided()
             await anext(stream)
