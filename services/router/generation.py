@@ -176,7 +176,13 @@ class Generation:
         if action.how is not How.FRESH:
             delivery.join(seam(action.how, delivery.text, self._request), switch)
         elif following is not failed:
+            # Where there was no place at the first model, nothing was told yet.
+            await self._tell_decision()
             await delivery.send(pb.GenerateResponse(switched=switch))
+
+    async def _tell_decision(self) -> None:
+        if not self._delivery.sequence:
+            await self._delivery.send(pb.GenerateResponse(decided=self._routed.message()))
 
     def _gate(self, model: Model) -> Gate | None:
         return self._workings.gates.of(model.reference, model.max_in_flight, self._limits.queue_size)
@@ -233,9 +239,8 @@ class Generation:
             before = self._delivery.tokens if how is How.CONTINUE else 0
             event: GenerationEvent | None = None
             try:
-                if not self._delivery.sequence:
-                    # Only now, so that the provider is already at work while the client is told.
-                    await self._delivery.send(pb.GenerateResponse(decided=self._routed.message()))
+                # Only now, so that the provider is already at work while the client is told.
+                await self._tell_decision()
                 if rival is not None:
                     hedged = await self._hedge(index, attempt, limit_s, rival)
                     failures += hedged.failures

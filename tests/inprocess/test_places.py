@@ -20,6 +20,8 @@ async def test_a_request_that_finds_no_place_goes_to_the_next_model(tmp_path: Pa
         await mesh.adapter("first").started.wait()
         answer = await mesh.generate(ask())
         assert (answer.error, len(mesh.adapter("first").requests), len(mesh.adapter("second").requests)) == (None, 1, 1)
+        assert answer.kinds == ["decided", "switched", "text_delta", "finished"]
+        assert answer.switches == [("first", "second", "ERROR_REASON_OVERLOADED")]
         call.cancel()
         await mesh.adapter("first").all_closed.wait()
 
