@@ -48,3 +48,5 @@ PRICE_REFUSALS = "pointsman.price.refusals"
 PRICE_SOURCE = "pointsman.price.source"
 CONFIG_RELOADS = "pointsman.config.reloads"
 CONFIG_RELOAD_OUTCOME = "pointsman.config.outcome"
+# 0 closed, 1 recovering, 2 half-open, 3 open.
+BREAKER_STATE = "pointsman.breaker.state"

@@ -8,6 +8,7 @@ from functools import partial
 from grpc import aio
 from opentelemetry.metrics import Meter
 
+from pointsman import telemetry_names as names
 from pointsman.config.load import load_config
 from pointsman.router.v1.router_service_pb2 import DESCRIPTOR
 from pointsman.router.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
@@ -84,6 +85,9 @@ async def compose(
         streams = Streams(in_force)
         servicer = RouterServicer(in_force, router, fleet, generator, streams, feedback)
         add_RouterServiceServicer_to_server(servicer, server.grpc)
+        meter.create_observable_gauge(
+            names.BREAKER_STATE, [fleet.circuits], description="0 closed, 1 recovering, 2 half-open, 3 open"
+        )
         prices = PriceWatch(config.models, config.prices, fleet, health, meter)
         await prices.begin()
 

@@ -11,14 +11,16 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
+from opentelemetry.metrics import CallbackOptions, Observation
 
 from pointsman import errors
+from pointsman import telemetry_names as names
 from pointsman.config.catalogue import Model, Price
 from pointsman.config.schema import LimitsSection
 from pointsman.provider.v1 import provider_service_pb2 as provider_pb
@@ -26,7 +28,7 @@ from pointsman.provider.v1.provider_service_pb2_grpc import ProviderServiceStub
 from pointsman.telemetry.v1 import telemetry_service_pb2 as telemetry_pb
 from pointsman.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 from services.router.attempt import Patience
-from services.router.breaker import Breaker
+from services.router.breaker import Breaker, State
 from services.router.candidates import LiveModel, Snapshot
 from services.router.learned import Learned
 from services.router.observed import Observed
@@ -62,6 +64,8 @@ FIRST_UPDATE_S = 5.0
 # again before the models count as down: where it is the only provider, requests would fail for nothing.
 GOOD_FOR_S = 5.0
 UNDECODABLE = "it sent bytes that are no update"
+# By how much of the traffic each keeps away.
+CIRCUIT_LEVEL = {State.CLOSED: 0, State.RECOVERING: 1, State.HALF_OPEN: 2, State.OPEN: 3}
 SERVABLE = (provider_pb.ModelHealth.STATE_READY, provider_pb.ModelHealth.STATE_DEGRADED)
 
 CALLERS_REASONS = [name for name, error in errors.BY_REASON.items() if issubclass(error, errors.CallerError)]
@@ -157,6 +161,14 @@ class Fleet:
         """An attempt begins; where it tries a model that failed too often, all other requests keep away until it has ended."""
         if self._breakers[reference].begin(self._clock.monotonic()):
             self._rebuild()
+
+    def circuits(self, options: CallbackOptions) -> Iterable[Observation]:
+        """The state of every model's circuit, for a gauge; called by the exporter's thread."""
+        now_s = self._clock.monotonic()
+        return [
+            Observation(CIRCUIT_LEVEL[self._breakers[reference].state(now_s)], {names.MODEL: reference})
+            for reference in self.references
+        ]
 
     def rests(self, reference: str) -> bool:
         """Whether a model is left alone now, since it failed too often."""
