@@ -129,7 +129,10 @@ async def test_what_a_killed_router_had_begun_is_told_and_not_repeated(tmp_path:
         lost = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         # A model may have been asked, so nobody asks again but who may decide that it costs twice: the client.
         assert [type(outcome) for outcome in lost] == [errors.ProviderUnreachable] * begun
-        assert [o.text for o in outcomes if not isinstance(o, BaseException)] == ["click " * 40] * (16 - begun)
+        # By the model that was suspended, or by the other where that took longer than a first token may.
+        texts = [outcome.text for outcome in outcomes if not isinstance(outcome, BaseException)]
+        assert len(texts) == 16 - begun
+        assert set(texts) <= {"click " * 40, "The points are set and the train goes on. "}
         # It is started again, and takes its part again.
         await mesh.until(lambda hosts: all(host.healthy for host in hosts.values()))
         before = (await mesh.hosts())["router-1"].total
